@@ -1,0 +1,16 @@
+# Flags for the project's own targets; third-party headers are SYSTEM.
+add_library(tmpdump_flags INTERFACE)
+target_compile_options(tmpdump_flags INTERFACE
+  -Wall -Wextra -Wconversion -Wsign-conversion -Wshadow -Werror -fno-omit-frame-pointer
+  $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>
+  $<$<CONFIG:RelWithDebInfo>:-g1>)
+if(TMPDUMP_SANITIZE)
+  target_compile_options(tmpdump_flags INTERFACE -fsanitize=${TMPDUMP_SANITIZE} -fno-sanitize-recover=all)
+  target_link_options(tmpdump_flags INTERFACE -fsanitize=${TMPDUMP_SANITIZE})
+  if(TMPDUMP_SANITIZE MATCHES thread)
+    # GCC warns that TSan does not model atomic_thread_fence; Asio's own uses are seq_cst around atomics.
+    target_compile_options(tmpdump_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-tsan>)
+  endif()
+else()
+  target_compile_options(tmpdump_flags INTERFACE -fstack-protector-strong)
+endif()
