@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Streaming decoders: bytes of one entry's data in, bytes of the file out, stopping and going on anywhere.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "zip/directory.h"
+
+#include <cstdint>
+#include <memory>
+
+namespace tmpdump::decode {
+
+struct Step {
+  std::size_t consumed = 0; // bytes taken from `in`
+  std::size_t produced = 0; // bytes written to `out`
+  bool finished = false;    // the compressed stream has ended
+};
+
+// One stream. Used by one thread at a time, which may change between calls. Corrupt data is
+// Errc::bad_archive.
+class Decoder {
+public:
+  virtual ~Decoder() = default;
+  // Makes progress whenever there is input left or output pending and `out` is not empty. With empty `in`,
+  // drains what is pending. Never reads or writes outside the spans.
+  virtual result<Step> decode(Bytes in, MutableBytes out) = 0;
+};
+
+// A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window`).
+// `compressed_size` is needed by stored entries, which have no end mark of their own.
+std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size);
+
+inline constexpr int max_zstd_window_log =
+    25; // 32 MiB; zstd -19 uses 8 MiB, only --long and --ultra -22 more
+
+// The engine that inflates in this build: "isa-l 2.30.0" or "zlib 1.2.13".
+std::string_view inflate_engine();
+
+// CRC-32 (ISO-HDLC, APPNOTE 4.4.7) of `bytes` appended to data whose CRC is `crc`; crc of nothing is 0.
+std::uint32_t crc32(std::uint32_t crc, Bytes bytes);
+
+// Reference engine (zlib) whatever the build, for tests and comparison.
+std::unique_ptr<Decoder> make_zlib_inflate();
+
+} // namespace tmpdump::decode

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names, connections and HTTP/1.1 exchanges, for S3, the credentials endpoint and Lambda's Runtime API.
+// Thread rules: everything here lives on one thread, the one that runs the io_context.
+#pragma once
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "base/secret.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace tmpdump::net {
+
+using Clock = std::chrono::steady_clock;
+
+struct Origin {
+  bool tls = false;
+  std::string host; // name or address literal, no brackets
+  std::uint16_t port = 0;
+  auto operator<=>(const Origin&) const = default;
+  // "host" or "host:port" as the Host header wants it (default ports left out, IPv6 literals in brackets).
+  [[nodiscard]] std::string host_header() const;
+  [[nodiscard]] std::string display() const; // "https://host:port" for messages
+};
+
+struct Timeouts {
+  std::chrono::milliseconds connect{
+      1000}; // one TCP connect to one address; the next address starts 250 ms in
+  std::chrono::milliseconds tls{2000};
+  std::chrono::milliseconds first_byte{2000}; // from the request's last byte to the response's header
+  std::chrono::milliseconds progress{1000};   // between two reads that bring bytes of a body
+};
+
+struct Header {
+  std::string name;
+  std::string value;
+  bool secret = false; // value is never logged
+};
+
+struct Request {
+  std::string method = "GET";
+  std::string target = "/";    // path and query as they go on the wire
+  std::vector<Header> headers; // besides Host, User-Agent, Content-Length
+  std::string body;
+};
+
+struct ResponseHead {
+  unsigned status = 0;
+  std::vector<std::pair<std::string, std::string>> headers; // names in lower case, in order of arrival
+  std::optional<std::uint64_t> content_length;              // none: chunked, or ended by close
+  // First value of a header (name in lower case), or nullopt.
+  [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const;
+};
+
+// Phases of one connection, for the trace and the summary. Zero time_points: did not happen.
+struct ConnectionTimes {
+  Clock::time_point started, resolved, connected, secured;
+};
+
+// One keep-alive HTTP/1.1 connection. One exchange at a time:
+//   request() -> read_body() until 0 -> (reusable()) -> request() ...
+// A failure leaves it unusable. Cancelling the coroutine (Asio cancellation, terminal) or close() ends it.
+class Connection {
+public:
+  virtual ~Connection() = default;
+
+  // Sends the request and reads the response's header (1xx skipped, header at most 16 KiB).
+  virtual boost::asio::awaitable<result<ResponseHead>> request(const Request& request,
+                                                               std::chrono::milliseconds first_byte) = 0;
+  // Reads at least one body byte straight into `out`, or returns 0 at the body's end. Ends early (the peer
+  // closed before content_length) are Errc::network. `progress` bounds the wait.
+  virtual boost::asio::awaitable<result<std::size_t>> read_body(MutableBytes out,
+                                                                std::chrono::milliseconds progress) = 0;
+  // The whole body was read and the peer keeps the connection open.
+  [[nodiscard]] virtual bool reusable() const = 0;
+  // At once; a pending operation fails with Errc::cancelled.
+  virtual void close() = 0;
+  [[nodiscard]] virtual const ConnectionTimes& times() const = 0;
+  [[nodiscard]] virtual std::string peer() const = 0; // "192.0.2.1:443"
+};
+
+struct NetworkOptions {
+  std::string ca_bundle; // PEM file that replaces the built-in roots and the system's; empty: those
+  Timeouts timeouts;
+  std::string user_agent;
+  std::string resolv_conf = "/etc/resolv.conf"; // tests point these elsewhere
+  std::string hosts_file = "/etc/hosts";
+};
+
+// Resolver (c-ares), TLS context with its session cache, and connector. Nothing is loaded before it is
+// needed: plain http costs no TLS set-up, an address literal no resolver.
+class Network {
+public:
+  Network(boost::asio::io_context& context, NetworkOptions options);
+  ~Network();
+  Network(const Network&) = delete;
+  Network& operator=(const Network&) = delete;
+
+  // Connects (TCP_NODELAY; TLS 1.2+ with SNI and verification of chain and host name). Addresses are taken in
+  // turn by successive calls, so that many connections spread over all of them; one that does not answer
+  // within 250 ms is raced by the next (RFC 8305). A failed address is tried last for a while.
+  boost::asio::awaitable<result<std::unique_ptr<Connection>>> connect(const Origin& origin);
+
+  // One whole exchange on a connection of its own, body at most `max_body`: for small JSON APIs.
+  struct Response {
+    ResponseHead head;
+    std::string body;
+  };
+  boost::asio::awaitable<result<Response>> exchange(const Origin& origin, const Request& request,
+                                                    std::size_t max_body, std::chrono::milliseconds total);
+
+  [[nodiscard]] boost::asio::io_context& context();
+  [[nodiscard]] const Timeouts& timeouts() const;
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+} // namespace tmpdump::net
