@@ -48,18 +48,27 @@ struct NeedMore {
   std::uint64_t offset = 0;
 };
 
-// `tail` is the file's last tail.size() bytes of `file_size`.
+// The longest possible end records: zip64 end record, its locator, the end record, and a comment. A tail of
+// at least this many bytes (or the whole file) is never answered with NeedMore.
+inline constexpr std::size_t max_end_records_size = 56 + 20 + 22 + 65535;
+
+// `tail` is the file's last tail.size() bytes of `file_size`. The answer, once it is one, does not depend on
+// how long the tail is.
 result<std::variant<DirectoryLocation, NeedMore>> locate_directory(Bytes tail, std::uint64_t file_size);
 
 struct Limits {
   std::uint64_t max_entries = 200'000;
-  std::uint64_t max_size = UINT64_MAX; // sum of uncompressed sizes, bytes
+  std::uint64_t max_directory_size = 64U << 20U; // bytes of central directory; 10,000 entries need about 1 MB
+  std::uint64_t max_size = UINT64_MAX;           // sum of uncompressed sizes, bytes
 };
 
 struct Directory {
   std::vector<Entry> entries; // in the order of the central directory
   std::uint64_t size = 0;     // sum of uncompressed sizes of files
 };
+
+// To be asked before the directory is fetched: its size comes from outside. parse_directory asks again.
+result<void> check_limits(const DirectoryLocation& location, const Limits& limits);
 
 // `bytes` is exactly [location.offset, location.offset + location.size). Refuses, naming the entry:
 // everything that has no one meaning (absolute or '..' paths, NUL, duplicates, file/directory clashes,
