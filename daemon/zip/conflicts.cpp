@@ -38,8 +38,7 @@ std::size_t min_descriptor_size(const Entry& entry) {
   return follows ? descriptor::min_size : 0;
 }
 
-result<void> assign_regions(std::span<Entry> entries, std::uint64_t stub_size,
-                            std::uint64_t directory_offset) {
+result<void> assign_regions(std::span<Entry> entries, std::uint64_t directory_offset) {
   std::vector<std::size_t> order = numbers(entries.size());
   std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return entries[a].local_header_offset < entries[b].local_header_offset;

@@ -12,8 +12,7 @@ namespace tmpdump::zip {
 
 // Fills in region_end: a region ends where the next one begins (or the directory), but no later than its
 // header, data and descriptor can reach. Fails when entries overlap or reach past directory_offset.
-result<void> assign_regions(std::span<Entry> entries, std::uint64_t stub_size,
-                            std::uint64_t directory_offset);
+result<void> assign_regions(std::span<Entry> entries, std::uint64_t directory_offset);
 
 // Fails when two entries have one path, or when an entry lies below something that is not a directory.
 result<void> check_paths(std::span<const Entry> entries);
