@@ -4,7 +4,7 @@
 // sigv4-query-string-auth.html. S3 differs from other services: the path is encoded once and not normalized.
 #pragma once
 
-#include "credentials/credentials.h"
+#include "credentials/keys.h"
 
 #include <chrono>
 #include <string>
@@ -19,8 +19,8 @@ struct SigningRequest {
   std::string_view host; // value of the Host header: with ":port" unless it is the scheme's default
   std::string_view path; // decoded: "/" + key, or "/" + bucket + "/" + key in path style
   std::vector<std::pair<std::string, std::string>> query; // decoded names and values, any order
-  std::vector<std::pair<std::string, std::string>>
-      headers;                                        // further headers to sign, e.g. {"range", "bytes=0-9"}
+  // Further headers to sign, e.g. {"range", "bytes=0-9"}; not those that SignedHeaders adds.
+  std::vector<std::pair<std::string, std::string>> headers;
   std::string_view payload_hash = "UNSIGNED-PAYLOAD"; // or the SHA-256 in lower-case hex
 };
 
@@ -46,7 +46,7 @@ SignedHeaders sign(const SigningRequest& request, const credentials::Credentials
                    const SigningScope& scope, std::chrono::system_clock::time_point now);
 
 // The query string (encoded, without '?') that makes the request valid for `expires` (1 s to 7 days) from
-// `now`.
+// `now`. The payload is never signed here: payload_hash is not looked at.
 Secret presign(const SigningRequest& request, const credentials::Credentials& credentials,
                const SigningScope& scope, std::chrono::system_clock::time_point now,
                std::chrono::seconds expires);
