@@ -35,6 +35,7 @@ struct Origin {
 };
 
 struct Timeouts {
+  std::chrono::milliseconds resolve{1000}; // one question to one name server; asked twice
   std::chrono::milliseconds connect{
       1000}; // one TCP connect to one address; the next address starts 250 ms in
   std::chrono::milliseconds tls{2000};
@@ -70,7 +71,9 @@ struct ConnectionTimes {
 
 // One keep-alive HTTP/1.1 connection. One exchange at a time:
 //   request() -> read_body() until 0 -> (reusable()) -> request() ...
-// A failure leaves it unusable. Cancelling the coroutine (Asio cancellation, terminal) or close() ends it.
+// A failure leaves it unusable. Cancelling the coroutine (Asio cancellation, terminal) or close() ends it,
+// and so does its destructor, even while an operation is pending: buffers are touched only while a call runs,
+// never between its suspension and its failure with Errc::cancelled.
 class Connection {
 public:
   virtual ~Connection() = default;
@@ -90,12 +93,21 @@ public:
   [[nodiscard]] virtual std::string peer() const = 0; // "192.0.2.1:443"
 };
 
+// The peer closed a kept-alive connection before it answered anything: not a sign of trouble, and safe to
+// retry on another connection when the method is idempotent (RFC 9112 section 9.3.1).
+[[nodiscard]] bool closed_while_idle(const Failure& failure);
+
 struct NetworkOptions {
-  std::string ca_bundle; // PEM file that replaces the built-in roots and the system's; empty: those
+  // PEM file that replaces the built-in roots and the system's (AWS_CA_BUNDLE); empty: those.
+  std::string ca_bundle;
+  // The system's PEM file (SSL_CERT_FILE), read only when a chain does not end in a built-in root; empty: the
+  // first one that exists of the usual places.
+  std::string system_ca_bundle;
   Timeouts timeouts;
   std::string user_agent;
   std::string resolv_conf = "/etc/resolv.conf"; // tests point these elsewhere
   std::string hosts_file = "/etc/hosts";
+  std::string nameservers; // "127.0.0.1:5353,..." in place of resolv_conf's; empty: those
 };
 
 // Resolver (c-ares), TLS context with its session cache, and connector. Nothing is loaded before it is

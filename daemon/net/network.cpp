@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/network.h"
+
+#include "net/connector.h"
+#include "net/http_connection.h"
+#include "net/resolver.h"
+#include "net/tls_context.h"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <algorithm>
+
+namespace tmpdump::net {
+
+namespace asio = boost::asio;
+
+namespace {
+
+std::string bracketed(const std::string& host) {
+  return host.find(':') == std::string::npos ? host : "[" + host + "]";
+}
+
+} // namespace
+
+std::string Origin::host_header() const {
+  const std::uint16_t usual = tls ? 443 : 80;
+  return port == usual ? bracketed(host) : bracketed(host) + ":" + std::to_string(port);
+}
+
+std::string Origin::display() const {
+  return (tls ? "https://" : "http://") + bracketed(printable(host)) + ":" + std::to_string(port);
+}
+
+std::optional<std::string_view> ResponseHead::header(std::string_view name) const {
+  const auto at =
+      std::find_if(headers.begin(), headers.end(), [&](const auto& entry) { return entry.first == name; });
+  if (at == headers.end()) return std::nullopt;
+  return at->second;
+}
+
+struct Network::State {
+  State(asio::io_context& io, NetworkOptions chosen)
+      : context(io), options(std::move(chosen)),
+        resolver(io, {options.resolv_conf, options.nameservers, options.timeouts.resolve},
+                 options.hosts_file),
+        connector(io, options.timeouts.connect) {}
+
+  result<std::shared_ptr<TlsContext>> tls_context();
+  asio::awaitable<result<std::unique_ptr<Connection>>> connect(Origin origin);
+  asio::awaitable<result<Network::Response>> converse(Origin origin, const Request& request,
+                                                      std::size_t max_body, std::chrono::milliseconds total);
+
+  asio::io_context& context;
+  NetworkOptions options;
+  Resolver resolver;
+  Connector connector;
+  std::shared_ptr<TlsContext> tls; // made for the first https origin
+};
+
+Network::Network(asio::io_context& context, NetworkOptions options)
+    : state_(std::make_unique<State>(context, std::move(options))) {}
+
+Network::~Network() = default;
+
+asio::io_context& Network::context() {
+  return state_->context;
+}
+
+const Timeouts& Network::timeouts() const {
+  return state_->options.timeouts;
+}
+
+result<std::shared_ptr<TlsContext>> Network::State::tls_context() {
+  if (!tls) {
+    TMPDUMP_TRY(tls, TlsContext::create(options.ca_bundle, options.system_ca_bundle));
+  }
+  return tls;
+}
+
+asio::awaitable<result<std::unique_ptr<Connection>>> Network::State::connect(Origin origin) {
+  ConnectionTimes times;
+  times.started = Clock::now();
+  TMPDUMP_CO_TRY(Addresses addresses, co_await resolver.resolve(origin.host));
+  times.resolved = Clock::now();
+  TMPDUMP_CO_TRY(asio::ip::tcp::socket socket, co_await connector.connect(origin, std::move(addresses)));
+  times.connected = Clock::now();
+  boost::system::error_code gone;
+  const auto address = socket.remote_endpoint(gone).address();
+  const auto stream = std::make_shared<Stream>(std::move(socket));
+  if (origin.tls) {
+    TMPDUMP_CO_TRY(auto shared, tls_context());
+    const auto secured = co_await stream->start_tls(std::move(shared), origin, options.timeouts.tls);
+    if (!secured) {
+      if (secured.error().code != Errc::cancelled) connector.failed(address);
+      co_return secured.error();
+    }
+    times.secured = Clock::now();
+  }
+  co_return make_http_connection(stream, std::move(origin), options.user_agent, times);
+}
+
+asio::awaitable<result<std::unique_ptr<Connection>>> Network::connect(const Origin& origin) {
+  // Asio throws operation_aborted at an await that follows a cancellation.
+  try {
+    co_return co_await state_->connect(origin);
+  } catch (const boost::system::system_error&) {
+    co_return cancelled(origin);
+  }
+}
+
+asio::awaitable<result<Network::Response>> Network::State::converse(Origin origin, const Request& request,
+                                                                    std::size_t max_body,
+                                                                    std::chrono::milliseconds total) {
+  try {
+    TMPDUMP_CO_TRY(const auto connection, co_await connect(origin));
+    Response response;
+    TMPDUMP_CO_TRY(response.head, co_await connection->request(request, total));
+    const auto too_long = [&] {
+      return Failure{Errc::network, origin.display() + ": the response is longer than " +
+                                        std::to_string(max_body) + " bytes"};
+    };
+    if (response.head.content_length.value_or(0) > max_body && request.method != "HEAD") co_return too_long();
+    char block[4096];
+    for (;;) {
+      TMPDUMP_CO_TRY(const std::size_t size,
+                     co_await connection->read_body(std::as_writable_bytes(std::span(block)), total));
+      if (size == 0) co_return response;
+      if (size > max_body - response.body.size()) co_return too_long();
+      response.body.append(block, size);
+    }
+  } catch (const boost::system::system_error&) {
+    co_return cancelled(origin);
+  }
+}
+
+asio::awaitable<result<Network::Response>> Network::exchange(const Origin& origin, const Request& request,
+                                                             std::size_t max_body,
+                                                             std::chrono::milliseconds total) {
+  using namespace asio::experimental::awaitable_operators;
+  const Origin to = origin;
+  asio::steady_timer limit(state_->context, deadline_after(total));
+  try {
+    auto first =
+        co_await (state_->converse(to, request, max_body, total) || limit.async_wait(asio::use_awaitable));
+    if (first.index() == 0) co_return std::get<0>(std::move(first));
+    co_return Failure{Errc::timeout,
+                      to.display() + ": no complete answer within " + std::to_string(total.count()) + " ms"};
+  } catch (const std::exception&) { // the timer was cancelled, and so was the conversation
+    co_return cancelled(to);
+  }
+}
+
+} // namespace tmpdump::net
