@@ -21,8 +21,15 @@ function(tmpdump_find name header library)
 endfunction()
 tmpdump_find(cares ares.h cares)
 tmpdump_find(zstd zstd.h zstd)
+# By path, not by search: another TMPDUMP_ISAL_ROOT must not meet the cached result of the last one.
 if(TMPDUMP_ISAL_ROOT)
-  tmpdump_find(isal isa-l.h isal PATHS ${TMPDUMP_ISAL_ROOT} PATH_SUFFIXES include lib NO_DEFAULT_PATH)
+  if(NOT EXISTS ${TMPDUMP_ISAL_ROOT}/lib/libisal.a OR NOT EXISTS ${TMPDUMP_ISAL_ROOT}/include/isa-l.h)
+    message(FATAL_ERROR "No static ISA-L in TMPDUMP_ISAL_ROOT=${TMPDUMP_ISAL_ROOT}: run tools/build-isal")
+  endif()
+  add_library(tmpdump::isal STATIC IMPORTED)
+  set_target_properties(tmpdump::isal PROPERTIES
+    IMPORTED_LOCATION ${TMPDUMP_ISAL_ROOT}/lib/libisal.a
+    INTERFACE_INCLUDE_DIRECTORIES ${TMPDUMP_ISAL_ROOT}/include)
 endif()
 
 # Asio and Beast compiled once (daemon/net), not in every translation unit that includes them.
