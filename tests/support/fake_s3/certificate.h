@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// A throw-away certificate authority and a server certificate made by it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+struct ssl_ctx_st;
+
+namespace tmpdump::test {
+
+struct ServerIdentity {
+  std::shared_ptr<ssl_ctx_st> context; // TLS 1.2 and 1.3, ALPN http/1.1
+  std::string ca_pem;
+};
+
+// `names`: DNS names (wildcards too) and IP literals. `expired`: the certificate ended a year ago.
+ServerIdentity make_identity(const std::vector<std::string>& names, bool expired);
+
+} // namespace tmpdump::test

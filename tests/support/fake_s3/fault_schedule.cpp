@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "support/fake_s3/fault_schedule.h"
+
+#include <algorithm>
+
+namespace tmpdump::test {
+namespace {
+
+bool meets(const When& when, const RequestRecord& request) {
+  if (!when.method.empty() && when.method != request.method) return false;
+  if (!when.key.empty() && when.key != request.key) return false;
+  if (when.connection && *when.connection != request.connection) return false;
+  if (request.attempt > when.first_attempts) return false;
+  if (when.begins_at && when.begins_at != request.first_byte) return false;
+  return !when.touches_byte || (request.first_byte && *when.touches_byte >= *request.first_byte &&
+                                *when.touches_byte - *request.first_byte < request.length);
+}
+
+} // namespace
+
+bool FaultSchedule::is_due(Entry& entry) {
+  const When& when = entry.fault.when;
+  const std::uint64_t index = entry.met++;
+  if (index < when.skip || entry.struck >= when.count) return false;
+  return (index - when.skip) % std::max<std::uint64_t>(when.every, 1) == 0;
+}
+
+void FaultSchedule::add(Fault fault) {
+  const std::lock_guard lock(mutex_);
+  entries_.push_back({std::move(fault)});
+}
+
+void FaultSchedule::clear() {
+  const std::lock_guard lock(mutex_);
+  entries_.clear();
+}
+
+std::optional<Fault> FaultSchedule::for_request(const RequestRecord& request) {
+  const std::lock_guard lock(mutex_);
+  Entry* striking = nullptr;
+  for (Entry& entry : entries_)
+    if (entry.fault.connect == ConnectFault::none && meets(entry.fault.when, request) && is_due(entry) &&
+        striking == nullptr)
+      striking = &entry;
+  if (striking == nullptr) return std::nullopt;
+  ++striking->struck;
+  return striking->fault;
+}
+
+std::optional<Fault> FaultSchedule::for_connection(std::uint64_t connection) {
+  const std::lock_guard lock(mutex_);
+  Entry* striking = nullptr;
+  for (Entry& entry : entries_)
+    if (entry.fault.connect != ConnectFault::none &&
+        (!entry.fault.when.connection || *entry.fault.when.connection == connection) && is_due(entry) &&
+        striking == nullptr)
+      striking = &entry;
+  if (striking == nullptr) return std::nullopt;
+  ++striking->struck;
+  return striking->fault;
+}
+
+void bend_body(const Fault& fault, Answer& answer) {
+  if (!fault.multipart || answer.status != 206) return;
+  const std::string boundary = "fake-s3-boundary";
+  const std::string range = find(answer.headers, "Content-Range").value_or("");
+  answer.erase("Content-Range");
+  answer.set("Content-Type", "multipart/byteranges; boundary=" + boundary);
+  answer.body.insert(answer.body.begin(), Segment{.text = "--" + boundary +
+                                                          "\r\nContent-Type: binary/octet-stream\r\n"
+                                                          "Content-Range: " +
+                                                          range + "\r\n\r\n",
+                                                  .object = nullptr});
+  answer.body.push_back({.text = "\r\n--" + boundary + "--\r\n", .object = nullptr});
+}
+
+void bend_head(const Fault& fault, Answer& answer) {
+  if (fault.http_1_0) {
+    answer.version = "HTTP/1.0";
+    answer.erase("Accept-Ranges");
+  }
+  if (fault.content_length_off_by != 0) {
+    const auto length = static_cast<std::int64_t>(answer.body_size()) + fault.content_length_off_by;
+    answer.set("Content-Length", std::to_string(std::max<std::int64_t>(length, 0)));
+  }
+  if (fault.connection_close) answer.set("Connection", "close");
+  for (const HeaderEdit& edit : fault.headers) {
+    switch (edit.how) {
+    case HeaderEdit::How::replace:
+      answer.set(edit.name, edit.value);
+      break;
+    case HeaderEdit::How::add:
+      answer.headers.emplace_back(edit.name, edit.value);
+      break;
+    case HeaderEdit::How::remove:
+      answer.erase(edit.name);
+      break;
+    }
+  }
+}
+
+} // namespace tmpdump::test
