@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+// The public calls.
+#include "internal.h"
+
+#include <errno.h>
+
+static struct tmpdump_client process_client;
+
+int tmpdump_client_wait(struct tmpdump_client* client, int timeout_ms) {
+  struct tmpdump_deadline deadline = {.timeout_ms = timeout_ms};
+  const struct tmpdump_attachment* attachment = NULL;
+  int code = TMPDUMP_OK;
+  do {
+    code = tmpdump_attach(client, attachment, &attachment);
+    if (code == TMPDUMP_OK) code = tmpdump_wait_ready(attachment, &deadline);
+  } while (code == TMPDUMP_AGAIN);
+  return code;
+}
+
+// Once the listing is known.
+static int wait_listed_file(const struct tmpdump_attachment* attachment, const char* path, size_t size,
+                            struct tmpdump_deadline* deadline) {
+  bool through_link = false;
+  const uint32_t entry = tmpdump_find_path(attachment, path, size, &through_link);
+  if (entry == UINT32_MAX && !through_link) return TMPDUMP_NOT_IN_ARCHIVE;
+  return entry == UINT32_MAX ? tmpdump_wait_ready(attachment, deadline)
+                             : tmpdump_wait_closure(attachment, entry, deadline);
+}
+
+static bool is_ours(const char* destination, const char* path, size_t size) {
+  size_t destination_size = strlen(destination);
+  while (destination_size > 1 && destination[destination_size - 1] == '/')
+    --destination_size;
+  return tmpdump_is_below(destination, destination_size, &path, &size);
+}
+
+int tmpdump_client_wait_file(struct tmpdump_client* client, const char* path, int timeout_ms) {
+  if (path == NULL || path[0] == '\0') return TMPDUMP_INVALID;
+  const size_t size = strnlen(path, PATH_MAX);
+  if (size >= PATH_MAX) return TMPDUMP_INVALID;
+  struct tmpdump_deadline deadline = {.timeout_ms = timeout_ms};
+  const struct tmpdump_attachment* attachment = NULL;
+  int code = TMPDUMP_OK;
+  do {
+    code = tmpdump_attach(client, attachment, &attachment);
+    if (code != TMPDUMP_OK) {
+      // A program that asks for each library it loads must not hear of the daemon for those of the system.
+      return is_ours(tmpdump_client_destination(client), path, size) ? code : TMPDUMP_NOT_IN_ARCHIVE;
+    }
+    if (attachment->listed) {
+      code = wait_listed_file(attachment, path, size, &deadline);
+      continue;
+    }
+    const char* relative = path;
+    size_t relative_size = size;
+    if (!tmpdump_is_below(attachment->destination, attachment->destination_size, &relative, &relative_size) &&
+        !tmpdump_is_below(attachment->real, attachment->real_size, &relative, &relative_size)) {
+      return TMPDUMP_NOT_IN_ARCHIVE;
+    }
+    code = tmpdump_wait_listed(attachment, &deadline);
+  } while (code == TMPDUMP_AGAIN);
+  return code;
+}
+
+int tmpdump_client_status(struct tmpdump_client* client, struct tmpdump_report* out) {
+  if (out == NULL || out->size < sizeof out->size) return TMPDUMP_INVALID;
+  struct tmpdump_report report = {.size = out->size};
+  const struct tmpdump_attachment* attachment = NULL;
+  int code = TMPDUMP_OK;
+  do {
+    code = tmpdump_attach(client, attachment, &attachment);
+    if (code == TMPDUMP_OK) report.state = tmpdump_load32(&attachment->view.header->state);
+  } while (code == TMPDUMP_OK && report.state == TMPDUMP_STATE_SUPERSEDED);
+  if (code == TMPDUMP_OK) {
+    const struct tmpdump_manifest_header* header = attachment->view.header;
+    report.daemon_alive = tmpdump_liveness(attachment) == TMPDUMP_ALIVE;
+    if (report.state == TMPDUMP_STATE_FAILED) report.failure_code = tmpdump_peek32(&header->failure_code);
+    report.pid = tmpdump_peek32(&header->pid);
+    report.generation = tmpdump_peek64(&header->generation);
+    report.started_ns = tmpdump_peek64(&header->started_ns);
+    report.listed_ns = tmpdump_peek64(&header->listed_ns);
+    report.finished_ns = tmpdump_peek64(&header->finished_ns);
+    report.files_total = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_TOTAL]);
+    report.files_published = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_PUBLISHED]);
+    report.files_kept = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_KEPT]);
+    report.bytes_total = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_TOTAL]);
+    report.bytes_published = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_PUBLISHED]);
+    report.bytes_received = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_RECEIVED]);
+    report.requests = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_REQUESTS]);
+    report.retries = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_RETRIES]);
+    report.hedges = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_HEDGES]);
+  }
+  const size_t known = out->size < sizeof report ? out->size : sizeof report;
+  memcpy(out, &report, known);
+  memset((char*)out + known, 0, out->size - known); // fields of a newer header than this library's
+  return code;
+}
+
+size_t tmpdump_client_reason(struct tmpdump_client* client, char* buffer, size_t size) {
+  const struct tmpdump_attachment* attachment = NULL;
+  size_t length = 0;
+  const char* reason = NULL;
+  if (tmpdump_attach(client, NULL, &attachment) == TMPDUMP_OK &&
+      tmpdump_load32(&attachment->view.header->state) == TMPDUMP_STATE_FAILED) {
+    reason = attachment->view.header->reason;
+    length = tmpdump_peek32(&attachment->view.header->reason_size);
+    if (length > sizeof attachment->view.header->reason) length = sizeof attachment->view.header->reason;
+  }
+  if (buffer == NULL || size == 0) return length;
+  const size_t copied = length < size ? length : size - 1;
+  for (size_t i = 0; i < copied; ++i) {
+    const unsigned char byte = (unsigned char)reason[i];
+    buffer[i] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte; // a log line must not be forged
+  }
+  buffer[copied] = '\0';
+  return length;
+}
+
+// errno belongs to the caller, which may be in the middle of dlopen.
+static int keep_errno(int code, int saved) {
+  if (code != TMPDUMP_SYSTEM) errno = saved;
+  return code;
+}
+
+int tmpdump_wait(int timeout_ms) {
+  const int saved = errno;
+  return keep_errno(tmpdump_client_wait(&process_client, timeout_ms), saved);
+}
+
+int tmpdump_wait_file(const char* path, int timeout_ms) {
+  const int saved = errno;
+  return keep_errno(tmpdump_client_wait_file(&process_client, path, timeout_ms), saved);
+}
+
+int tmpdump_status(struct tmpdump_report* out) {
+  const int saved = errno;
+  return keep_errno(tmpdump_client_status(&process_client, out), saved);
+}
+
+size_t tmpdump_reason(char* buffer, size_t size) {
+  const int saved = errno;
+  const size_t length = tmpdump_client_reason(&process_client, buffer, size);
+  errno = saved;
+  return length;
+}
+
+const char* tmpdump_strerror(int code) {
+  switch (code) {
+  case TMPDUMP_OK:
+    return "ready";
+  case TMPDUMP_NOT_IN_ARCHIVE:
+    return "the archive holds no such file";
+  case TMPDUMP_TIMEOUT:
+    return "the time limit passed before it was ready";
+  case TMPDUMP_NO_DAEMON:
+    return "no tmpdump was started for this destination (is the layer attached, is TMPDUMP_DEST the same?)";
+  case TMPDUMP_DAEMON_DIED:
+    return "tmpdump ended before it was ready (see its log for the reason)";
+  case TMPDUMP_FAILED:
+    return "tmpdump failed (tmpdump_reason() tells why)";
+  case TMPDUMP_BAD_MANIFEST:
+    return "the manifest is damaged (remove .tmpdump from the destination)";
+  case TMPDUMP_UNTRUSTED:
+    return "the manifest or its directory belongs to, or is writable by, somebody else";
+  case TMPDUMP_VERSION:
+    return "the manifest is of another version (update libtmpdump or the layer)";
+  case TMPDUMP_INVALID:
+    return "an argument is missing or too long";
+  case TMPDUMP_SYSTEM:
+    return "a system call failed (errno tells which way)";
+  default:
+    return "not a code of tmpdump";
+  }
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the files of the client library, and for its tests. Nothing here is exported.
+//
+// Thread safety without locks (a lock that a forked child inherits held would never open):
+// 1. An attachment is immutable once it is visible, but for `done`, whose bits only go from 0 to 1.
+// 2. client->current goes from one attachment to the next by compare-and-swap; who loses unmaps its own.
+// 3. Older attachments stay mapped, since another thread may read them: at most two a generation.
+#ifndef TMPDUMP_CLIENT_INTERNAL_H
+#define TMPDUMP_CLIENT_INTERNAL_H
+
+#include "manifest_view.h"
+#include "tmpdump.h"
+
+#include <limits.h>
+#include <sys/types.h>
+
+struct tmpdump_attachment {
+  struct tmpdump_view view;
+  struct tmpdump_attachment* older;
+  size_t reserved; // bytes of address space, this struct, `done` and the file's mapping
+  dev_t device;
+  ino_t inode;
+  bool writable; // first-wait times can be recorded
+  bool listed;
+  unsigned char* done; // bit i: entry i and all that it needs is published
+  size_t destination_size;
+  size_t real_size;
+  char destination[PATH_MAX]; // as the environment spells it, without trailing slashes
+  char real[PATH_MAX];        // the same directory after symbolic links; empty: unknown
+};
+
+struct tmpdump_client {
+  const char* destination; // NULL: from the environment
+  struct tmpdump_attachment* current;
+};
+
+// client.c: the public calls on an explicit client.
+int tmpdump_client_wait(struct tmpdump_client* client, int timeout_ms);
+int tmpdump_client_wait_file(struct tmpdump_client* client, const char* path, int timeout_ms);
+int tmpdump_client_status(struct tmpdump_client* client, struct tmpdump_report* out);
+size_t tmpdump_client_reason(struct tmpdump_client* client, char* buffer, size_t size);
+// Unmaps everything. Only when no other thread uses the client.
+void tmpdump_client_release(struct tmpdump_client* client);
+
+// attach.c
+const char* tmpdump_client_destination(const struct tmpdump_client* client);
+// The current attachment, renewed if it is `stale` (NULL: none is), if its generation is superseded, or if
+// its listing has come since. Returns a code.
+int tmpdump_attach(struct tmpdump_client* client, const struct tmpdump_attachment* stale,
+                   const struct tmpdump_attachment** out);
+
+enum tmpdump_liveness {
+  TMPDUMP_ALIVE, // or it cannot be told
+  TMPDUMP_DEAD,
+  TMPDUMP_REPLACED, // another manifest is at the name
+};
+enum tmpdump_liveness tmpdump_liveness(const struct tmpdump_attachment* attachment);
+
+// wait.c
+struct tmpdump_deadline {
+  int timeout_ms;      // negative: none
+  uint64_t at_ns;      // CLOCK_MONOTONIC; 0: counts from the first sleep, so that a ready file costs no clock
+  uint64_t look_at_ns; // when to see whether the daemon lives; 0: before the first sleep
+};
+// Beyond enum tmpdump_code: the manifest was superseded or has got its listing; attach again, this one is
+// stale.
+enum { TMPDUMP_AGAIN = -1 };
+int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline);
+int tmpdump_wait_listed(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline);
+int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t entry,
+                         struct tmpdump_deadline* deadline);
+
+// path.c
+// Index of the entry that `path` names, UINT32_MAX when the archive holds none.
+uint32_t tmpdump_find_path(const struct tmpdump_attachment* attachment, const char* path, size_t size,
+                           bool* through_link);
+// False: `path` is absolute and not below `destination`, or in its .tmpdump.
+bool tmpdump_is_below(const char* destination, size_t destination_size, const char** path, size_t* size);
+
+#endif
