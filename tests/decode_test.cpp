@@ -78,7 +78,7 @@ std::size_t heap_in_use() {
 
 TEST_CASE("every engine decodes what zlib compresses, at every level and strategy, however it is cut") {
   unsigned seed = 0;
-  for (const auto& sample : samples(150'000)) {
+  for (const auto& sample : samples(70'000)) {
     for (const int strategy : {Z_DEFAULT_STRATEGY, Z_FILTERED, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED}) {
       for (int level = 0; level <= 9; ++level) {
         const std::string compressed = deflate_raw(sample.data, level, strategy, 1 + level % 9);
@@ -100,7 +100,7 @@ TEST_CASE("every engine decodes what zlib compresses, at every level and strateg
 TEST_CASE("a megabyte of several blocks in many random cuts") {
   const std::string data = text_like(600'000, 3) + random_bytes(100'000, 4) + own_executable(300'000);
   const std::string compressed = deflate_raw(data);
-  for (unsigned seed = 1; seed <= 40; ++seed) {
+  for (unsigned seed = 1; seed <= 18; ++seed) {
     for (const auto& engine : inflate_engines) {
       INFO(engine.name << ", seed " << seed);
       const auto decoder = engine.make();
@@ -113,13 +113,13 @@ TEST_CASE("a megabyte of several blocks in many random cuts") {
 }
 
 TEST_CASE("small streams survive a cut at every offset of input and output, and bytes behind them stay") {
-  const std::string data = text_like(700, 6) + std::string(600, 'z') + random_bytes(60, 7);
+  const std::string data = text_like(400, 6) + std::string(300, 'z') + random_bytes(40, 7);
   for (const int level : {0, 1, 9}) {
     for (const int strategy : {Z_DEFAULT_STRATEGY, Z_FIXED}) {
       const std::string compressed = deflate_raw(data, level, strategy, 1);
       for (const auto& engine : inflate_engines) {
         INFO(engine.name << ", level " << level << ", strategy " << strategy);
-        for (const std::string_view garbage : {"", "0123456789abcdef", "\xff\xff"}) {
+        for (const std::string_view garbage : {"0123456789abcdef", "\xff\xff"}) {
           const std::string input = compressed + std::string(garbage);
           bool good = true;
           for (std::size_t cut = 1; cut < compressed.size(); ++cut) {
@@ -151,7 +151,7 @@ TEST_CASE("small streams survive a cut at every offset of input and output, and 
 }
 
 TEST_CASE("a deflate stream that ends too early never finishes and is a prefix of the file") {
-  const std::string data = text_like(3000, 8);
+  const std::string data = text_like(1500, 8);
   const std::string compressed = deflate_raw(data);
   for (const auto& engine : inflate_engines) {
     INFO(engine.name);

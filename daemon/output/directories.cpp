@@ -139,7 +139,6 @@ Failure path_failure(const Directories& directories, std::string_view verb, std:
   Failure failure = system_failure(what, error);
   if (failure.code == Errc::no_space)
     failure.message.append(" (free some, or give the file system more: on Lambda, ephemeral storage)");
-  if (error == EISDIR) failure.message.append(" is in its place: remove it or choose another directory");
   return failure;
 }
 

@@ -52,8 +52,12 @@ result<void> StagedFile::publish() {
 
 result<void> move_into_place(const Directories& directories, const std::string& name, std::string_view path) {
   TMPDUMP_TRY(const Place place, find_place(directories, path));
-  if (::renameat(directories.stage.get(), name.c_str(), place.directory, place.name.c_str()) != 0)
+  if (::renameat(directories.stage.get(), name.c_str(), place.directory, place.name.c_str()) != 0) {
+    if (errno == EISDIR)
+      return Failure{Errc::io, "publish '" + printable(path) + "' in '" + printable(directories.path) +
+                                   "': a directory is in its place: remove it or choose another one"};
     return path_failure(directories, "publish", path, errno);
+  }
   return {};
 }
 
