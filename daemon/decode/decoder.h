@@ -23,16 +23,24 @@ class Decoder {
 public:
   virtual ~Decoder() = default;
   // Makes progress whenever there is input left or output pending and `out` is not empty. With empty `in`,
-  // drains what is pending. Never reads or writes outside the spans.
+  // drains what is pending. Never reads or writes outside the spans. What was not consumed is offered again
+  // with the next call. Input that ends too early is not an error but a stream that never finishes. After a
+  // failure every call fails the same way.
   virtual result<Step> decode(Bytes in, MutableBytes out) = 0;
 };
 
 // A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window`).
-// `compressed_size` is needed by stored entries, which have no end mark of their own.
+// `compressed_size` is needed by stored entries and by zstd ones (any number of frames), which have no end
+// mark of their own. A deflate stream may end before: bytes after it are left unconsumed.
 std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size);
 
 inline constexpr int max_zstd_window_log =
     25; // 32 MiB; zstd -19 uses 8 MiB, only --long and --ultra -22 more
+
+// What to hand to decode() as `out`. Measured with ISA-L and zstd on a 200 MB library, CRC and pwrite
+// included: from 64 KiB to 2 MiB of output and 16 KiB to 8 MiB of input throughput is the same within 5 %.
+// Smaller costs system calls and copies of igzip's 32 KiB history, larger leaves a 1 MiB L2 cache.
+inline constexpr std::size_t output_buffer_size = 256 * 1024;
 
 // The engine that inflates in this build: "isa-l 2.30.0" or "zlib 1.2.13".
 std::string_view inflate_engine();

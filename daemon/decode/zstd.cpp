@@ -21,6 +21,10 @@ bool known_magic(Bytes magic) {
   return value == 0xFD2FB528U || (value & 0xFFFFFFF0U) == 0x184D2A50U;
 }
 
+Failure not_a_frame() {
+  return {Errc::bad_archive, "corrupt zstd data: not a frame of RFC 8878"};
+}
+
 class Zstd final : public Decoder {
 public:
   explicit Zstd(std::uint64_t compressed_size) : stream_(ZSTD_createDStream()), left_(compressed_size) {
@@ -56,7 +60,7 @@ private:
     std::memcpy(magic_.data() + magic_size_, next.data(), count);
     magic_size_ += count;
     if (magic_size_ < magic_.size() || known_magic(magic_)) return true;
-    failure_ = Failure{Errc::bad_archive, "corrupt zstd data: not a frame of RFC 8878"};
+    failure_ = not_a_frame();
     return false;
   }
 
@@ -68,6 +72,9 @@ private:
     case ZSTD_error_frameParameter_windowTooLarge:
       failure_ =
           Failure{Errc::bad_archive, "zstd window of more than 32 MiB: compress without --long or --ultra"};
+      break;
+    case ZSTD_error_prefix_unknown: // libzstd may see it before the fourth byte
+      failure_ = not_a_frame();
       break;
     default:
       failure_ = Failure{Errc::bad_archive, std::string("corrupt zstd data: ") + ZSTD_getErrorName(status)};

@@ -18,8 +18,10 @@
 namespace tmpdump::output {
 
 class Destination;
+struct Directories;
 
-// A file being written. One thread at a time. Destroyed without publish(): removed.
+// A file being written. One thread at a time. Destroyed without publish(): removed. Keeps the destination's
+// descriptors and its lock, so it may outlive the Destination.
 class StagedFile {
 public:
   StagedFile(StagedFile&&) noexcept;
@@ -30,7 +32,8 @@ public:
 
   result<void> write_at(std::uint64_t offset, Bytes bytes); // whole, EINTR and short writes handled
   // Sets the mode, closes, makes parents, renames over `path` (an existing file or symlink is replaced, an
-  // existing directory is an error). Afterwards the object is empty.
+  // existing directory is an error). Nothing is synced to the disk: a file is whole for whoever opens it, not
+  // for whoever pulls the plug. Afterwards the object is empty; after a failure it is as before, but closed.
   result<void> publish();
 
 private:
@@ -40,34 +43,45 @@ private:
   std::unique_ptr<State> state_;
 };
 
+// How parents are found without following symlinks.
+enum class PathLookup {
+  best, // openat2 where the kernel has it
+  walk, // component by component, as on kernels before 5.6 and under seccomp filters without openat2
+};
+
 // Thread-safe after open(): all members are const and share only descriptors and an atomic counter.
+//
+// Paths are those of zip::Entry::path. What no archive entry may be called (absolute, with "." or "..", or
+// inside .tmpdump) is refused here again.
 class Destination {
 public:
-  // Makes DEST (one level) and DEST/.tmpdump/stage (0700), removes what a killed predecessor left in stage.
-  static result<Destination> open(const std::string& path);
+  // Makes DEST (one level; a symlink to a directory is the user's choice and followed once), DEST/.tmpdump
+  // (0755) and DEST/.tmpdump/stage (0700), and removes what a killed predecessor left in stage. One
+  // Destination at a time for a directory: it holds a lock that dies with its process; the second is refused.
+  static result<Destination> open(const std::string& path, PathLookup lookup = PathLookup::best);
   Destination(Destination&&) noexcept;
   Destination& operator=(Destination&&) noexcept;
   Destination(const Destination&) = delete;
   Destination& operator=(const Destination&) = delete;
   ~Destination();
 
-  // `path` as in zip::Entry::path. `size` bytes are reserved where the file system can (fails early with
-  // no_space).
+  // `size` bytes are reserved where the file system can (fails early with no_space). `mode` is exact,
+  // whatever the umask.
   [[nodiscard]] result<StagedFile> stage(std::string_view path, mode_t mode, std::uint64_t size) const;
-  [[nodiscard]] result<void> make_directory(std::string_view path,
-                                            mode_t mode) const; // exists already: mode set
+  // Exists already: mode set. Exact, so a directory that its owner may not write comes after its files.
+  // Parents that nobody made explicitly get 0755.
+  [[nodiscard]] result<void> make_directory(std::string_view path, mode_t mode) const;
   [[nodiscard]] result<void> make_symlink(std::string_view path,
                                           std::string_view target) const; // staged and renamed too
   [[nodiscard]] result<std::uint64_t> free_space() const; // bytes available to us (statvfs f_bavail)
-  // Removes DEST/.tmpdump/stage, and DEST/.tmpdump when it is empty: `tmpdump fetch` leaves nothing of its
-  // own.
+  // Removes DEST/.tmpdump/stage with all that is staged, and DEST/.tmpdump when it is empty: `tmpdump fetch`
+  // leaves nothing of its own. The last call: nothing can be staged afterwards.
   void clean_up() const;
   [[nodiscard]] const std::string& path() const;
 
 private:
   Destination() = default;
-  struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<const Directories> directories_;
 };
 
 } // namespace tmpdump::output

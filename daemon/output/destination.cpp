@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "output/destination.h"
+
+#include "output/parents.h"
+#include "output/staged_file.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <limits>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+namespace tmpdump::output {
+
+namespace {
+
+constexpr mode_t mode_mask = 0777; // setuid, setgid and sticky are never set
+
+constexpr std::uint64_t reserve_from = 128 * 1024;
+
+result<void> reserve(const Directories& directories, int fd, std::string_view path, std::uint64_t size) {
+  if (size < reserve_from) return {};
+  if (size > static_cast<std::uint64_t>(std::numeric_limits<off_t>::max()))
+    return path_failure(directories, "reserve space for", path, EFBIG);
+  // The file's size is left alone: a file that was not written to its end must not look as if it was.
+  while (::fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, static_cast<off_t>(size)) != 0) {
+    if (errno == EOPNOTSUPP || errno == ENOSYS) return {}; // e.g. NFS before 4.2, overlay on old file systems
+    if (errno != EINTR) return path_failure(directories, "reserve space for", path, errno);
+  }
+  return {};
+}
+
+} // namespace
+
+Destination::Destination(Destination&&) noexcept = default;
+Destination& Destination::operator=(Destination&&) noexcept = default;
+Destination::~Destination() = default;
+
+result<Destination> Destination::open(const std::string& path, PathLookup lookup) {
+  Destination destination;
+  TMPDUMP_TRY(destination.directories_, open_directories(path, lookup));
+  return destination;
+}
+
+result<StagedFile> Destination::stage(std::string_view path, mode_t mode, std::uint64_t size) const {
+  TMPDUMP_CHECK(check_path(*directories_, path));
+  auto state = std::make_unique<StagedFile::State>();
+  std::string name = directories_->new_name();
+  state->fd = UniqueFd(::openat(directories_->stage.get(), name.c_str(),
+                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!state->fd) return path_failure(*directories_, "stage", path, errno);
+  state->directories = directories_;
+  state->name = std::move(name);
+  state->path = path;
+  state->mode = mode & mode_mask;
+  TMPDUMP_CHECK(reserve(*directories_, state->fd.get(), path, size));
+  StagedFile file;
+  file.state_ = std::move(state);
+  return file;
+}
+
+result<void> Destination::make_directory(std::string_view path, mode_t mode) const {
+  TMPDUMP_CHECK(check_path(*directories_, path));
+  TMPDUMP_TRY(const Place place, find_place(*directories_, path));
+  mode &= mode_mask;
+  if (::mkdirat(place.directory, place.name.c_str(), 0700) != 0 && errno != EEXIST)
+    return path_failure(*directories_, "make directory", path, errno);
+  const UniqueFd fd(
+      ::openat(place.directory, place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) return not_a_directory(*directories_, place.directory, place.name, path, errno);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return path_failure(*directories_, "look at", path, errno);
+  // Only if it differs: a directory that is right may belong to somebody else.
+  if ((status.st_mode & 07777U) != mode && ::fchmod(fd.get(), mode) != 0)
+    return path_failure(*directories_, "set the mode of", path, errno);
+  return {};
+}
+
+result<void> Destination::make_symlink(std::string_view path, std::string_view target) const {
+  TMPDUMP_CHECK(check_path(*directories_, path));
+  if (target.find('\0') != std::string_view::npos)
+    return Failure{Errc::bad_archive, "symlink '" + printable(path) + "': NUL in its target"};
+  const std::string name = directories_->new_name();
+  if (::symlinkat(std::string(target).c_str(), directories_->stage.get(), name.c_str()) != 0)
+    return path_failure(*directories_, "make symlink", path, errno);
+  auto moved = move_into_place(*directories_, name, path);
+  if (!moved) static_cast<void>(::unlinkat(directories_->stage.get(), name.c_str(), 0));
+  return moved;
+}
+
+result<std::uint64_t> Destination::free_space() const {
+  struct statvfs status {};
+  if (::fstatvfs(directories_->dest.get(), &status) != 0)
+    return system_failure("free space of '" + printable(directories_->path) + "'", errno);
+  std::uint64_t bytes = 0;
+  if (__builtin_mul_overflow(status.f_bavail, status.f_frsize, &bytes)) return UINT64_MAX;
+  return bytes;
+}
+
+void Destination::clean_up() const {
+  remove_directories(*directories_);
+}
+
+const std::string& Destination::path() const {
+  return directories_->path;
+}
+
+} // namespace tmpdump::output

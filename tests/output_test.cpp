@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "output/destination.h"
+#include "support/catch.h"
+#include "support/scratch_directory.h"
+
+#include <atomic>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <thread>
+#include <vector>
+
+using namespace tmpdump;
+using namespace tmpdump::output;
+using tmpdump::test::ScratchDirectory;
+using tmpdump::test::Umask;
+
+namespace {
+
+Destination open_ok(const ScratchDirectory& scratch, PathLookup lookup = PathLookup::best) {
+  return Destination::open(scratch.path("dest"), lookup).value();
+}
+
+result<void> put(const Destination& destination, std::string_view path, std::string_view text,
+                 mode_t mode = 0644) {
+  TMPDUMP_TRY(auto file, destination.stage(path, mode, text.size()));
+  TMPDUMP_CHECK(file.write_at(0, bytes_of(text)));
+  return file.publish();
+}
+
+std::string message(const result<void>& outcome) {
+  return outcome ? "" : outcome.error().message;
+}
+template <class T>
+Errc code(const result<T>& outcome) {
+  return outcome ? static_cast<Errc>(0) : outcome.error().code;
+}
+
+const PathLookup lookups[] = {PathLookup::best, PathLookup::walk};
+
+} // namespace
+
+TEST_CASE("a file is visible only when it is published, and then whole") {
+  const ScratchDirectory scratch;
+  const auto destination = open_ok(scratch);
+  auto file = destination.stage("lib/deep/er/libx.so", 0755, 11).value();
+  REQUIRE(message(file.write_at(6, bytes_of("world"))) == "");
+  CHECK_FALSE(scratch.exists("dest/lib"));
+  REQUIRE(message(file.write_at(0, bytes_of("hello "))) == "");
+  REQUIRE(message(file.publish()) == "");
+  CHECK(scratch.read("dest/lib/deep/er/libx.so") == "hello world");
+  CHECK(scratch.mode("dest/lib/deep/er/libx.so") == 0755);
+  CHECK(scratch.list("dest/.tmpdump/stage") == std::vector<std::string>{"lock"});
+  CHECK(message(file.publish()) != ""); // empty now
+  CHECK(message(file.write_at(0, bytes_of("x"))) != "");
+}
+
+TEST_CASE("modes are exact whatever the umask; setuid, setgid and sticky are dropped") {
+  for (const mode_t mask : {0000U, 0022U, 0077U, 0777U}) {
+    const ScratchDirectory scratch;
+    const Umask umask(mask);
+    INFO("umask " << mask);
+    const auto destination = open_ok(scratch);
+    for (const mode_t mode : {0644U, 0755U, 0600U, 0444U, 0777U, 0000U, 06755U}) {
+      const std::string name = "a/b/f" + std::to_string(mode);
+      REQUIRE(message(put(destination, name, "text", mode)) == "");
+      CHECK(scratch.mode("dest/" + name) == (mode & 0777U));
+    }
+    CHECK(scratch.mode("dest/a") == 0755);
+    CHECK(scratch.mode("dest/a/b") == 0755);
+    REQUIRE(message(destination.make_directory("d/e", 0777)) == "");
+    CHECK(scratch.mode("dest/d") == 0755);
+    CHECK(scratch.mode("dest/d/e") == 0777);
+    REQUIRE(message(destination.make_directory("d/e", 0701)) == ""); // exists: set
+    CHECK(scratch.mode("dest/d/e") == 0701);
+    CHECK(scratch.mode("dest/.tmpdump") == 0755);
+    CHECK(scratch.mode("dest/.tmpdump/stage") == 0700);
+  }
+}
+
+TEST_CASE("files and symlinks are replaced, directories are not") {
+  for (const auto lookup : lookups) {
+    const ScratchDirectory scratch;
+    const auto destination = open_ok(scratch, lookup);
+    REQUIRE(message(put(destination, "d/f", "one")) == "");
+    const UniqueFd old(::open(scratch.path("dest/d/f").c_str(), O_RDONLY | O_CLOEXEC));
+    REQUIRE(message(put(destination, "d/f", "two, longer")) == "");
+    CHECK(scratch.read("dest/d/f") == "two, longer");
+    char kept[8] = {};
+    CHECK(::read(old.get(), kept, sizeof kept) == 3); // whoever had it open still sees the old file
+
+    scratch.write("victim", "untouched");
+    scratch.symlink("../../victim", "dest/d/link");
+    REQUIRE(message(put(destination, "d/link", "a file now")) == "");
+    CHECK(scratch.read("dest/d/link") == "a file now");
+    CHECK(scratch.read("victim") == "untouched");
+
+    REQUIRE(message(destination.make_symlink("d/link", "f")) == "");
+    CHECK(scratch.link("dest/d/link") == "f");
+    REQUIRE(message(destination.make_symlink("d/link", "elsewhere")) == "");
+    CHECK(scratch.link("dest/d/link") == "elsewhere");
+
+    REQUIRE(message(destination.make_directory("d/empty", 0755)) == "");
+    CHECK(message(put(destination, "d/empty", "x")) ==
+          "publish 'd/empty' in '" + scratch.path("dest") +
+              "': a directory is in its place: remove it or choose another one");
+    CHECK(message(destination.make_symlink("d/empty", "f")) != "");
+    CHECK(message(destination.make_directory("d/f", 0755)).find("is not a directory") != std::string::npos);
+    CHECK(scratch.list("dest/.tmpdump/stage") == std::vector<std::string>{"lock"});
+  }
+}
+
+TEST_CASE("a symlink or a file planted in any component is refused and never followed") {
+  for (const auto lookup : lookups) {
+    for (const std::string planted : {"a", "a/b", "a/b/c"}) {
+      for (const std::string target : {"/", "..", "../outside", "real", "nowhere", "/proc/self/cwd", ""}) {
+        const ScratchDirectory scratch;
+        scratch.make_directory("outside");
+        scratch.make_directory("dest");
+        const auto destination = open_ok(scratch, lookup);
+        if (planted != "a") REQUIRE(message(destination.make_directory("a", 0755)) == "");
+        if (planted == "a/b/c") REQUIRE(message(destination.make_directory("a/b", 0755)) == "");
+        REQUIRE(message(destination.make_directory("real", 0755)) == "");
+        if (target.empty())
+          scratch.write("dest/" + planted, "a file");
+        else
+          scratch.symlink(target == "../outside" ? scratch.path("outside") : target, "dest/" + planted);
+        INFO("planted " << planted << " -> " << target << (lookup == PathLookup::walk ? ", walk" : ", best"));
+        const std::string expected = "'" + planted + "' in '" + scratch.path("dest") +
+                                     (target.empty() ? "' is not a directory" : "' is a symlink");
+        CHECK(message(put(destination, "a/b/c/f", "x")).rfind(expected, 0) == 0);
+        CHECK(message(destination.make_directory("a/b/c/d", 0755)).rfind(expected, 0) == 0);
+        CHECK(message(destination.make_symlink("a/b/c/s", "x")).rfind(expected, 0) == 0);
+        CHECK(message(destination.make_directory(planted, 0700)).rfind(expected, 0) == 0);
+        CHECK(scratch.list("outside").empty());
+        CHECK(scratch.list("dest/real").empty());
+        CHECK(scratch.list("dest/.tmpdump/stage") == std::vector<std::string>{"lock"});
+      }
+    }
+  }
+}
+
+TEST_CASE("what no entry may be called is refused once more") {
+  const ScratchDirectory scratch;
+  const auto destination = open_ok(scratch);
+  for (const std::string_view path :
+       {std::string_view(""), std::string_view("/abs"), std::string_view("a//b"), std::string_view("a/"),
+        std::string_view("."), std::string_view(".."), std::string_view("a/../../b"), std::string_view("./a"),
+        std::string_view("a\0b", 3), std::string_view(".tmpdump/manifest"), std::string_view(".tmpdump"),
+        std::string_view(".tmpdump/stage/lock")}) {
+    INFO("path '" << printable(path) << "'");
+    CHECK(code(put(destination, path, "x")) == Errc::bad_archive);
+    CHECK(code(destination.make_directory(path, 0755)) == Errc::bad_archive);
+    CHECK(code(destination.make_symlink(path, "x")) == Errc::bad_archive);
+  }
+  CHECK(code(destination.make_symlink("s", std::string_view("a\0b", 3))) == Errc::bad_archive);
+  REQUIRE(message(put(destination, "lib/.tmpdump/f", "x")) == ""); // only at the top is it ours
+  CHECK(message(put(destination, "/new\nline", "x")).find("\\x0a") != std::string::npos);
+}
+
+TEST_CASE("long names: 255 bytes a component, any number of components, else a clear failure") {
+  for (const auto lookup : lookups) {
+    const ScratchDirectory scratch;
+    const auto destination = open_ok(scratch, lookup);
+    const std::string longest(255, 'n');
+    REQUIRE(message(put(destination, longest, "x")) == "");
+    CHECK(scratch.read("dest/" + longest) == "x");
+    CHECK(message(put(destination, longest + "n", "x")).find("File name too long") != std::string::npos);
+    CHECK(message(put(destination, longest + "n/f", "x")).find("File name too long") != std::string::npos);
+    std::string deep; // beyond PATH_MAX
+    for (int i = 0; i < 20; ++i)
+      deep += std::string(250, 'd') + '/';
+    REQUIRE(message(put(destination, deep + "f", "deep")) == "");
+    REQUIRE(message(put(destination, deep + "f", "again")) == "");
+    CHECK(code(destination.make_symlink("s", std::string(5000, 't'))) == Errc::io);
+  }
+}
+
+TEST_CASE("a staged file that is not published disappears") {
+  const ScratchDirectory scratch;
+  const auto destination = open_ok(scratch);
+  const std::vector<std::string> nothing{"lock"};
+  {
+    auto a = destination.stage("a", 0644, 1).value();
+    auto b = destination.stage("b", 0644, 1).value();
+    CHECK(scratch.list("dest/.tmpdump/stage").size() == 3);
+    b = std::move(a); // what b was goes away
+    CHECK(scratch.list("dest/.tmpdump/stage").size() == 2);
+    const auto c = std::move(b);
+    CHECK(scratch.list("dest/.tmpdump/stage").size() == 2);
+  }
+  CHECK(scratch.list("dest/.tmpdump/stage") == nothing);
+  CHECK(message(put(destination, "a", "x")) == "");
+  REQUIRE(message(destination.make_directory("d", 0755)) == "");
+  CHECK(message(put(destination, "d", "x")) != ""); // failed to publish
+  CHECK(scratch.list("dest/.tmpdump/stage") == nothing);
+}
+
+TEST_CASE("ten thousand small files, by four threads, with the same parents made at the same time") {
+  for (const auto lookup : lookups) {
+    const ScratchDirectory scratch;
+    const auto destination = open_ok(scratch, lookup);
+    std::atomic<int> failures = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = t; i < 10'000; i += 4) {
+          const std::string path =
+              "d" + std::to_string(i / 1000) + "/e" + std::to_string(i / 100) + "/f" + std::to_string(i);
+          if (!put(destination, path, path)) ++failures;
+        }
+      });
+    }
+    for (auto& thread : threads)
+      thread.join();
+    CHECK(failures == 0);
+    std::size_t found = 0;
+    for (int i = 0; i < 10'000; i += 37) {
+      const std::string path =
+          "d" + std::to_string(i / 1000) + "/e" + std::to_string(i / 100) + "/f" + std::to_string(i);
+      found += scratch.read("dest/" + path) == path ? 1U : 0U;
+    }
+    CHECK(found == 271);
+    CHECK(scratch.list("dest/.tmpdump/stage") == std::vector<std::string>{"lock"});
+  }
+}
+
+TEST_CASE("clean_up leaves nothing of ours, and nothing of others is touched") {
+  const ScratchDirectory scratch;
+  {
+    const auto destination = open_ok(scratch);
+    REQUIRE(message(put(destination, "f", "x")) == "");
+    auto left = destination.stage("g", 0644, 1).value();
+    destination.clean_up();
+    CHECK(scratch.list("dest") == std::vector<std::string>{"f"});
+    CHECK(message(left.publish()) != "");
+  }
+  {
+    const auto destination = open_ok(scratch);
+    scratch.write("dest/.tmpdump/manifest", "somebody else's");
+    destination.clean_up();
+    CHECK(scratch.list("dest/.tmpdump") == std::vector<std::string>{"manifest"});
+    const auto next = open_ok(scratch); // the lock is free although the first one still lives
+    CHECK(message(put(next, "h", "x")) == "");
+  }
+}
+
+TEST_CASE("free space is what the file system says") {
+  const ScratchDirectory scratch;
+  CHECK(open_ok(scratch).free_space().value() > 0);
+}
