@@ -2,36 +2,34 @@
 #pragma once
 
 #include "base/error.h"
-#include "base/secret.h"
 #include "config/options.h"
+#include "credentials/keys.h"
+#include "net/network.h"
 
 #include <boost/asio/awaitable.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <functional>
 #include <memory>
-#include <optional>
-#include <string>
-
-namespace tmpdump::net {
-class Network;
-}
 
 namespace tmpdump::credentials {
 
-struct Credentials {
-  std::string access_key_id;
-  Secret secret_access_key;
-  Secret session_token;                                            // empty: none
-  std::optional<std::chrono::system_clock::time_point> expires_at; // none: does not expire
-};
+// net::Network::exchange, and the clock that Expiration is compared with: the seams for tests.
+using Exchange = std::function<boost::asio::awaitable<result<net::Network::Response>>(
+    const net::Origin& origin, const net::Request& request, std::size_t max_body,
+    std::chrono::milliseconds total)>;
+using Now = std::function<std::chrono::system_clock::time_point()>;
 
 // Gives credentials that are valid for at least the next minutes; refreshes before they expire, at most one
-// refresh at a time. Order as in AWS's SDKs: environment keys, then the container endpoint.
+// refresh at a time, shared by all who wait. Order as in AWS's SDKs: environment keys, then the container
+// endpoint. A refresh that fails while the old ones are valid is not an error: they serve on.
 // Thread rules: all calls on the network thread. nullptr from get() means: do not sign (--no-sign-request).
 class Provider {
 public:
-  // `options` and `network` must outlive the provider.
+  // `network` must outlive the provider and what get() returned.
   Provider(const config::Options& options, net::Network& network);
+  Provider(const config::Options& options, Exchange exchange, Now now);
   ~Provider();
   Provider(const Provider&) = delete;
   Provider& operator=(const Provider&) = delete;
@@ -43,7 +41,7 @@ public:
 
 private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_; // shared with the coroutines of get()
 };
 
 } // namespace tmpdump::credentials
