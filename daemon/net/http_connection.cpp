@@ -68,6 +68,7 @@ private:
   std::size_t begin_ = 0, end_ = 0;
 
   std::optional<Parser> parser_; // of the current response
+  std::size_t head_size_ = 0;
   Body body_ = Body::complete;
   bool keep_alive_ = true;
   bool starved_ = false;       // the parser left what is buffered as too little
@@ -134,6 +135,7 @@ asio::awaitable<result<void>> Session::receive_head(bool is_head, std::chrono::m
   const auto deadline = deadline_after(limit);
   for (unsigned informational = 0;; ++informational) {
     parser_.emplace();
+    head_size_ = 0;
     parser_->header_limit(static_cast<std::uint32_t>(header_limit));
     parser_->body_limit(boost::none); // the reader's buffers are the limit
     parser_->skip(is_head);
@@ -166,9 +168,13 @@ asio::awaitable<result<void>> Session::receive_head(bool is_head, std::chrono::m
 result<bool> Session::parse_head() {
   if (begin_ == end_) return false;
   boost::system::error_code ec;
-  begin_ += parser_->put(asio::buffer(buffer_.data() + begin_, end_ - begin_), ec);
+  const std::size_t used = parser_->put(asio::buffer(buffer_.data() + begin_, end_ - begin_), ec);
+  begin_ += used;
+  head_size_ += used; // Beast's own limit starts anew with each field
+  if (head_size_ > header_limit || ec == http::error::header_limit) {
+    return failure("the response's header is longer than 16 KiB");
+  }
   if (ec == http::error::need_more) return false;
-  if (ec == http::error::header_limit) return failure("the response's header is longer than 16 KiB");
   if (ec) return failure("bad response: " + ec.message());
   return parser_->is_header_done();
 }

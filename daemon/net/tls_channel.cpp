@@ -55,7 +55,8 @@ bool TlsChannel::set_up(const Origin& origin) {
   } else {
     std::string name = origin.host;
     if (name.ends_with('.')) name.pop_back(); // certificates and SNI know no root dot
-    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    // RFC 9525 section 6.3: the subject's common name identifies no host, and "*" stands for a whole label.
+    SSL_set_hostflags(ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS | X509_CHECK_FLAG_NEVER_CHECK_SUBJECT);
     if (name.empty() || SSL_set1_host(ssl, name.c_str()) != 1) return false;
     if (SSL_set_tlsext_host_name(ssl, name.c_str()) != 1) return false;
   }
@@ -75,14 +76,18 @@ Io TlsChannel::read(MutableBytes out) {
   // decryption.
   constexpr std::size_t most = std::size_t{256} * 1024;
   out = out.first(std::min(out.size(), most));
+  if (ended_) return {*ended_, 0};
   std::size_t total = 0;
   while (total < out.size()) { // OpenSSL returns one record at a time
     ERR_clear_error();
     std::size_t got = 0;
     const int returned = SSL_read_ex(ssl_.get(), out.data() + total, out.size() - total, &got);
     if (returned != 1) {
-      if (total > 0) break; // the next call meets the same condition
-      return {status_of(returned), 0};
+      const IoStatus status = status_of(returned);
+      // OpenSSL tells why it stopped only once; bytes that came before go first.
+      if (status != IoStatus::want_read && status != IoStatus::want_write) ended_ = status;
+      if (total > 0) break;
+      return {status, 0};
     }
     total += got;
   }
