@@ -103,8 +103,11 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TMPDUMP_VERSION);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) { // --help, --version
+    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    std::fprintf(stderr, "tmpdump-origin: %s (see --help)\n", error.what());
+    return 2;
   }
   try {
     serve(arguments);

@@ -150,6 +150,14 @@ std::string RawClient::receive_all() {
   return std::exchange(received_, {});
 }
 
+bool RawClient::receive_until(std::string_view end) {
+  std::size_t at = 0;
+  while ((at = received_.find(end)) == std::string::npos)
+    if (!read_some()) return false;
+  received_.erase(0, at + end.size());
+  return true;
+}
+
 RawResponse RawClient::receive(std::string_view method) {
   RawResponse response;
   const auto give_up = [&] {

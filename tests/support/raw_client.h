@@ -52,7 +52,8 @@ public:
   void send(std::string_view bytes);
   // `method` "HEAD" expects no body.
   RawResponse receive(std::string_view method = "GET");
-  std::string receive_all(); // until the server leaves or is silent
+  bool receive_until(std::string_view end); // drops all up to and with `end`; false: it did not come
+  std::string receive_all();                // until the server leaves or is silent
   // "METHOD target HTTP/1.1", Host, further header lines ("Range: bytes=0-1\r\n"), and its answer.
   RawResponse ask(const std::string& method, const std::string& target, const std::string& lines = {},
                   const std::string& body = {}, const std::string& host = "127.0.0.1");
