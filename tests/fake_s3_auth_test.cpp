@@ -120,8 +120,8 @@ TEST_CASE("other spellings of the same request are accepted") {
 }
 
 TEST_CASE("no bit of the signature may differ") {
-  const Request right = example_get();
-  const std::string& value = right.header("authorization").value();
+  Request right = example_get();
+  const std::string value = header(right, "authorization");
   const auto begin = value.find("Signature=") + 10;
   for (std::size_t at = begin; at < value.size(); ++at) {
     for (int bit = 0; bit < 7; ++bit) {
@@ -180,7 +180,8 @@ TEST_CASE("malformed authorizations are refused") {
   CHECK(with("AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg=") == "InvalidRequest"); // version 2
   CHECK(with("Basic dTpw") == "InvalidRequest");
   CHECK(with("AWS4-HMAC-SHA256 ") == "AuthorizationHeaderMalformed");
-  const std::string right = example_get().header("authorization").value();
+  Request original = example_get();
+  const std::string right = header(original, "authorization");
   for (std::size_t size = 16; size < right.size(); ++size) {
     INFO(size);
     CHECK(with(right.substr(0, size)) != "");

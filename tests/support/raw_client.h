@@ -22,7 +22,7 @@ enum class Ending {
   closed,    // FIN, or with TLS close_notify
   reset,     // RST
   truncated, // TLS only: FIN without close_notify
-  alert,     // TLS only: refused the handshake
+  alert,     // TLS only: a fatal alert
   silent,    // nothing for `patience`
 };
 
@@ -63,6 +63,10 @@ public:
 
 private:
   bool read_some(); // appends to received_; false sets ending_
+  bool read_secured();
+  bool read_socket(std::string& out);
+  void write_socket(std::string_view bytes);
+  void flush(); // TLS records that are ready to go
   bool need(std::size_t size);
 
   UniqueFd fd_;
