@@ -50,7 +50,8 @@ void never_throws(const std::exception_ptr& error) {
 std::vector<std::string> certificate_names(const FakeS3Options& options) {
   if (!options.tls_names.empty()) return options.tls_names;
   const std::string s3 = "s3." + options.region + ".amazonaws.com";
-  return {"localhost", "*.localhost", "127.0.0.1", "::1", s3, "*." + s3};
+  // OpenSSL takes no wildcard directly below a top-level name, so *.localhost is no use.
+  return {"localhost", "bucket.localhost", "127.0.0.1", "::1", s3, "*." + s3};
 }
 
 } // namespace
@@ -182,6 +183,9 @@ void FakeS3::clear_faults() {
 
 std::vector<RequestRecord> FakeS3::requests() const {
   return state_->shared.log.all();
+}
+bool FakeS3::wait_for_arrived(std::size_t count, std::chrono::milliseconds deadline) const {
+  return state_->shared.log.wait_for_arrived(count, deadline);
 }
 bool FakeS3::wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const {
   return state_->shared.log.wait_for_finished(count, deadline);

@@ -38,7 +38,7 @@ struct Shape {
 
 struct FakeS3Options {
   bool tls = false;
-  std::vector<std::string> tls_names = {}; // in the certificate; empty: localhost, 127.0.0.1, S3's own names
+  std::vector<std::string> tls_names = {}; // in the certificate; empty: localhost, 127.0.0.1, S3's names
   bool tls_expired = false;                // a certificate of last year
   std::string region = "us-east-1";
   std::vector<FakeCredentials> credentials = {}; // none: everybody may do everything, signed or not
@@ -103,7 +103,8 @@ public:
   void clear_faults();
 
   [[nodiscard]] std::vector<RequestRecord> requests() const;
-  // Blocks until that many requests were answered to their end; false at the deadline.
+  // Block until that many requests have come, or were answered to their end; false at the deadline.
+  bool wait_for_arrived(std::size_t count, std::chrono::milliseconds deadline) const;
   bool wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const;
   [[nodiscard]] std::uint64_t connections() const;      // accepted so far
   [[nodiscard]] std::uint64_t open_connections() const; // now

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// tmpdump-origin: serves a folder as S3, read-only, optionally over a link as slow as asked for.
+// tmpdump-origin: serves a folder as S3, read-only, optionally over a link as slow as asked for. Without a
+// folder it keeps what is uploaded in memory.
 #include "support/fake_s3.h"
 
 #include <CLI/CLI.hpp>
@@ -28,10 +29,11 @@ struct Arguments {
 void describe(CLI::App& app, Arguments& a) {
   app.add_option("--port", a.server.port, "TCP port; 0 takes a free one")->capture_default_str();
   app.add_option("--address", a.server.address, "Address to listen on")->capture_default_str();
-  app.add_option("--root", a.server.root, "Serves ROOT/BUCKET/KEY")
-      ->required()
-      ->check(CLI::ExistingDirectory);
-  app.add_option("--bucket", a.bucket, "Fails unless ROOT holds this bucket");
+  auto* root = app.add_option("--root", a.server.root,
+                              "Serves ROOT/BUCKET/KEY read-only; without it uploads are kept "
+                              "in memory")
+                   ->check(CLI::ExistingDirectory);
+  app.add_option("--bucket", a.bucket, "Fails unless ROOT holds this bucket")->needs(root);
   app.add_option("--region", a.server.region, "Region that signatures must name")->capture_default_str();
   auto* access = app.add_option("--access-key", a.access_key, "Demands signatures made with this key");
   auto* secret = app.add_option("--secret-key", a.secret_key, "and this secret");
@@ -103,8 +105,11 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", TMPDUMP_VERSION);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success& asked) { // --help, --version
+    return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    std::fprintf(stderr, "tmpdump-origin: %s (see --help)\n", error.what());
+    return 2;
   }
   try {
     serve(arguments);

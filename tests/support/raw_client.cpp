@@ -76,9 +76,18 @@ RawClient::RawClient(std::uint16_t port, const std::string& ca_pem, const std::s
   ssl_.reset(SSL_new(trusting(ca_pem).get()));
   SSL_set_tlsext_host_name(ssl_.get(), name.c_str());
   SSL_set1_host(ssl_.get(), name.c_str());
-  SSL_set_fd(ssl_.get(), fd_.get());
-  ERR_clear_error();
-  secured_ = SSL_connect(ssl_.get()) == 1;
+  // Memory BIOs: OpenSSL's own socket BIO would raise SIGPIPE where the server has left.
+  SSL_set_bio(ssl_.get(), BIO_new(BIO_s_mem()), BIO_new(BIO_s_mem()));
+  for (;;) {
+    ERR_clear_error();
+    const int status = SSL_connect(ssl_.get());
+    flush();
+    secured_ = status == 1;
+    if (secured_ || SSL_get_error(ssl_.get(), status) != SSL_ERROR_WANT_READ) break;
+    std::string records;
+    if (!read_socket(records)) return;
+    BIO_write(SSL_get_rbio(ssl_.get()), records.data(), static_cast<int>(records.size()));
+  }
   if (!secured_) {
     const int reason = ERR_GET_REASON(ERR_peek_error());
     ending_ = reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256 ? Ending::alert
@@ -96,8 +105,13 @@ void RawClient::set_patience(int milliseconds) {
 void RawClient::send(std::string_view bytes) {
   if (ssl_) {
     SSL_write(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
-    return;
+    flush();
+  } else {
+    write_socket(bytes);
   }
+}
+
+void RawClient::write_socket(std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n <= 0) return; // what the server thinks of it shows when reading
@@ -105,30 +119,19 @@ void RawClient::send(std::string_view bytes) {
   }
 }
 
-bool RawClient::read_some() {
+void RawClient::flush() {
+  BIO* outgoing = SSL_get_wbio(ssl_.get());
+  char* bytes = nullptr;
+  const long pending = BIO_get_mem_data(outgoing, &bytes);
+  if (pending > 0) write_socket({bytes, static_cast<std::size_t>(pending)});
+  static_cast<void>(BIO_reset(outgoing));
+}
+
+bool RawClient::read_socket(std::string& out) {
   std::array<char, 65'536> bytes; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the read
-  if (ssl_) {
-    ERR_clear_error();
-    errno = 0;
-    const int n = SSL_read(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
-    if (n > 0) {
-      received_.append(bytes.data(), static_cast<std::size_t>(n));
-      return true;
-    }
-    const int code = SSL_get_error(ssl_.get(), n);
-    if (code == SSL_ERROR_ZERO_RETURN)
-      ending_ = Ending::closed;
-    else if (errno == ECONNRESET)
-      ending_ = Ending::reset;
-    else if (code == SSL_ERROR_WANT_READ || errno == EAGAIN)
-      ending_ = Ending::silent;
-    else
-      ending_ = Ending::truncated;
-    return false;
-  }
   const ssize_t n = ::recv(fd_.get(), bytes.data(), bytes.size(), 0);
   if (n > 0) {
-    received_.append(bytes.data(), static_cast<std::size_t>(n));
+    out.append(bytes.data(), static_cast<std::size_t>(n));
     return true;
   }
   if (n == 0)
@@ -136,6 +139,32 @@ bool RawClient::read_some() {
   else
     ending_ = errno == EAGAIN ? Ending::silent : Ending::reset;
   return false;
+}
+
+bool RawClient::read_secured() {
+  std::array<char, 65'536> bytes; // NOLINT(cppcoreguidelines-pro-type-member-init): filled by the read
+  for (;;) {
+    ERR_clear_error();
+    const int n = SSL_read(ssl_.get(), bytes.data(), static_cast<int>(bytes.size()));
+    if (n > 0) {
+      received_.append(bytes.data(), static_cast<std::size_t>(n));
+      return true;
+    }
+    if (SSL_get_error(ssl_.get(), n) != SSL_ERROR_WANT_READ) {
+      ending_ = (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0 ? Ending::closed : Ending::alert;
+      return false;
+    }
+    std::string records;
+    if (!read_socket(records)) {
+      if (ending_ == Ending::closed) ending_ = Ending::truncated; // no close_notify came before
+      return false;
+    }
+    BIO_write(SSL_get_rbio(ssl_.get()), records.data(), static_cast<int>(records.size()));
+  }
+}
+
+bool RawClient::read_some() {
+  return ssl_ ? read_secured() : read_socket(received_);
 }
 
 bool RawClient::need(std::size_t size) {
@@ -148,6 +177,14 @@ std::string RawClient::receive_all() {
   while (read_some()) {
   }
   return std::exchange(received_, {});
+}
+
+bool RawClient::receive_until(std::string_view end) {
+  std::size_t at = 0;
+  while ((at = received_.find(end)) == std::string::npos)
+    if (!read_some()) return false;
+  received_.erase(0, at + end.size());
+  return true;
 }
 
 RawResponse RawClient::receive(std::string_view method) {

@@ -22,7 +22,7 @@ enum class Ending {
   closed,    // FIN, or with TLS close_notify
   reset,     // RST
   truncated, // TLS only: FIN without close_notify
-  alert,     // TLS only: refused the handshake
+  alert,     // TLS only: a fatal alert
   silent,    // nothing for `patience`
 };
 
@@ -52,7 +52,8 @@ public:
   void send(std::string_view bytes);
   // `method` "HEAD" expects no body.
   RawResponse receive(std::string_view method = "GET");
-  std::string receive_all(); // until the server leaves or is silent
+  bool receive_until(std::string_view end); // drops all up to and with `end`; false: it did not come
+  std::string receive_all();                // until the server leaves or is silent
   // "METHOD target HTTP/1.1", Host, further header lines ("Range: bytes=0-1\r\n"), and its answer.
   RawResponse ask(const std::string& method, const std::string& target, const std::string& lines = {},
                   const std::string& body = {}, const std::string& host = "127.0.0.1");
@@ -62,6 +63,10 @@ public:
 
 private:
   bool read_some(); // appends to received_; false sets ending_
+  bool read_secured();
+  bool read_socket(std::string& out);
+  void write_socket(std::string_view bytes);
+  void flush(); // TLS records that are ready to go
   bool need(std::size_t size);
 
   UniqueFd fd_;

@@ -21,8 +21,10 @@ bool meets(const When& when, const RequestRecord& request) {
 bool FaultSchedule::is_due(Entry& entry) {
   const When& when = entry.fault.when;
   const std::uint64_t index = entry.met++;
-  if (index < when.skip || entry.struck >= when.count) return false;
-  return (index - when.skip) % std::max<std::uint64_t>(when.every, 1) == 0;
+  if (index < when.skip) return false;
+  const std::uint64_t every = std::max<std::uint64_t>(when.every, 1);
+  const std::uint64_t after = index - when.skip;
+  return after % every == 0 && after / every < when.count;
 }
 
 void FaultSchedule::add(Fault fault) {
@@ -43,7 +45,6 @@ std::optional<Fault> FaultSchedule::for_request(const RequestRecord& request) {
         striking == nullptr)
       striking = &entry;
   if (striking == nullptr) return std::nullopt;
-  ++striking->struck;
   return striking->fault;
 }
 
@@ -56,7 +57,6 @@ std::optional<Fault> FaultSchedule::for_connection(std::uint64_t connection) {
         striking == nullptr)
       striking = &entry;
   if (striking == nullptr) return std::nullopt;
-  ++striking->struck;
   return striking->fault;
 }
 

@@ -23,8 +23,7 @@ public:
 private:
   struct Entry {
     Fault fault;
-    std::uint64_t met = 0;    // how many met the conditions
-    std::uint64_t struck = 0; // of them
+    std::uint64_t met = 0; // how many met its conditions so far
   };
   static bool is_due(Entry& entry);
   std::mutex mutex_;

@@ -20,6 +20,7 @@ void RequestLog::arrived(RequestRecord& record) {
 void RequestLog::struck(const RequestRecord& record) {
   const std::lock_guard lock(mutex_);
   if (keep_) records_[record.number - 1] = record;
+  changed_.notify_all();
 }
 
 void RequestLog::finished(const RequestRecord& record) {
@@ -41,6 +42,11 @@ void RequestLog::finished(const RequestRecord& record) {
 std::vector<RequestRecord> RequestLog::all() const {
   const std::lock_guard lock(mutex_);
   return records_;
+}
+
+bool RequestLog::wait_for_arrived(std::size_t count, std::chrono::milliseconds deadline) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, deadline, [&] { return numbers_ >= count; });
 }
 
 bool RequestLog::wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const {

@@ -22,6 +22,7 @@ public:
   void finished(const RequestRecord& record);
 
   [[nodiscard]] std::vector<RequestRecord> all() const;
+  bool wait_for_arrived(std::size_t count, std::chrono::milliseconds deadline) const;
   bool wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const;
 
 private:
