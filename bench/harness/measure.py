@@ -23,7 +23,7 @@ def compile_timer(folder):
     source, program = Path(__file__).parent.parent / "timed.c", folder / "timed"
     if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["cc", "-O2", "-std=gnu11", "-o", program, source], check=True)
+        subprocess.run(["cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True)
     return program
 
 
