@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""How long from exec to the first request on the wire: what a start costs before the network can help.
+
+A listener on loopback stamps CLOCK_MONOTONIC when a connection is accepted and when its first bytes are there; the
+clock starts right before posix_spawn. The program is killed, by its id, as soon as its request was seen. Rounds are
+interleaved; one round that does not count comes first.
+"""
+import argparse
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import workloads
+from harness import origin, peers, report
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT_S = 30
+# Those that are one program whose first request is the download's.
+MEASURED = ["tmpdump", "curl", "ripunzip-uri", "s5cmd-unzip", "original", "aws-unzip"]
+
+
+def options_of(arguments):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--peers", nargs="+", default=MEASURED, choices=MEASURED)
+    parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")
+    parser.add_argument("--tmpdump", default=str(ROOT / "build" / "bin" / "tmpdump"))
+    parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench")
+    return parser.parse_args(arguments)
+
+
+def ready_by(what, deadline):
+    return select.select([what], [], [], max(0, deadline - time.monotonic()))[0]
+
+
+def once(command, environment, listener):
+    """(seconds to the accepted connection, seconds to its first bytes)."""
+    if isinstance(command, str):
+        command = ["/bin/bash", "-c", command]
+    log = os.open(os.devnull, os.O_RDWR)
+    actions = [(os.POSIX_SPAWN_DUP2, log, number) for number in (0, 1, 2)]
+    start = time.monotonic_ns()
+    child = os.posix_spawn(command[0], command, environment, file_actions=actions, setpgroup=0)
+    try:
+        deadline = time.monotonic() + TIMEOUT_S
+        if not ready_by(listener, deadline):
+            raise SystemExit(f"bench: {command[0]} opened no connection in {TIMEOUT_S} s")
+        connection, _ = listener.accept()
+        accepted = time.monotonic_ns()
+        with connection:
+            if not ready_by(connection, deadline) or not connection.recv(1, socket.MSG_PEEK):
+                raise SystemExit(f"bench: {command[0]} connected and sent nothing")
+            requested = time.monotonic_ns()
+    finally:
+        os.killpg(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        os.close(log)
+    return (accepted - start) / 1e9, (requested - start) / 1e9
+
+
+def measure_all(ready, runs, scratch):
+    home = scratch / "home"
+    home.mkdir()
+    figures = {peer.name: [] for peer in ready}
+    for number in range(runs + 1):
+        for peer in ready:
+            # A new listener each time: a program that opened more than one connection leaves none behind.
+            with socket.create_server(("127.0.0.1", 0), backlog=64) as listener, \
+                    tempfile.TemporaryDirectory(dir=scratch) as work:
+                endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                job = peers.Job(endpoint, origin.BUCKET, "any.zip", Path(work))
+                job.dest.mkdir()
+                figure = once(peer.command(job), peers.environment(home), listener)
+            if number > 0:
+                figures[peer.name].append(figure)
+    return figures
+
+
+def main():
+    options = options_of(sys.argv[1:])
+    ready, absent = peers.prepare(options.peers, workloads.cache_folder(), options.tmpdump)
+    for name, reason in absent.items():
+        peers.say(f"without {name}: {reason}")
+    options.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.output, prefix="scratch-") as scratch:
+        figures = measure_all(ready, options.runs, Path(scratch))
+    at = report.machine()
+    text = (f"# From exec to the first request\n\n{at['date']}; {at['cores']} cores of {at['cpu']}. "
+            f"`./dev bench start --runs {options.runs}`: median [min..max], milliseconds.\n\n"
+            + report.row(["who", "connection accepted", "first byte of the request"]) + "|---|---|---|\n")
+    for peer in ready:
+        columns = [report.spread([1e3 * value for value in column], 1) for column in zip(*figures[peer.name])]
+        text += report.row([peer.title.split(",")[0], *columns])
+    print(text)
+    data = {"machine": at, "runs": options.runs, "seconds": figures, "absent": absent,
+            "versions": {peer.name: peer.versions() for peer in ready}}
+    written = report.write(options.output, "start", data, text)
+    if options.save:
+        written = report.write(ROOT / "bench" / "results", f"{at['date'][:10]}-start", data, text)
+    peers.say(f"written: {os.path.relpath(written)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs one command through timed.c and returns what it cost."""
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+TIMEOUT_S = 600  # a run that takes longer hangs
+
+
+@dataclass
+class Cost:
+    wall_s: float
+    cpu_s: float  # user + system, of the program and the children that it waited for
+    rss_mb: float  # peak of the largest process, MB of 10^6 bytes
+    status: int
+    stderr: str
+
+
+def compile_timer(folder):
+    """Builds timed.c into folder when it is newer than what is there; returns the program's path."""
+    source, program = Path(__file__).parent.parent / "timed.c", folder / "timed"
+    if not program.exists() or program.stat().st_mtime < source.stat().st_mtime:
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["cc", "-O2", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-o", program, source], check=True)
+    return program
+
+
+def run(timer, command, environment, work):
+    """command: a list is run as it is, a string by bash with -e and pipefail. work: an existing folder for logs."""
+    if isinstance(command, str):
+        command = ["bash", "-eo", "pipefail", "-c", command]
+    report, log = work / "report", work / "stderr"
+    with open(log, "wb") as stderr:
+        child = subprocess.Popen([timer, report, *command], env=environment, cwd=work, stdin=subprocess.DEVNULL,
+                                 stdout=stderr, stderr=stderr, start_new_session=True)
+        try:
+            child.wait(TIMEOUT_S)
+        except BaseException as error:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            return Cost(TIMEOUT_S, 0, 0, 124, f"no end after {TIMEOUT_S} s")
+    said = log.read_text(errors="replace").strip()
+    if child.returncode != 0:
+        return Cost(0, 0, 0, 127, said)
+    wall_ns, user_us, system_us, rss_kib, status = map(int, report.read_text().split())
+    return Cost(wall_ns / 1e9, (user_us + system_us) / 1e6, rss_kib * 1024 / 1e6, status, said)
