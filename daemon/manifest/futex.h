@@ -12,8 +12,9 @@
 
 namespace tmpdump::manifest {
 
-// Wakes whoever sleeps on the word; about 0.2 µs when nobody does, which is why there is no "somebody waits"
-// flag: a client that may only read the file could not set it.
+// Wakes whoever sleeps on the word. Costs about 0.6 µs when nobody does (bench_client), against 7 µs for the
+// whole of publishing a file; a "somebody waits" flag would save that but could not be set by a client that
+// may only read.
 inline void futex_wake_all(const std::uint32_t* word) {
   ::syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, nullptr, nullptr, 0);
 }
