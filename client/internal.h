@@ -14,6 +14,10 @@
 #include <limits.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 struct tmpdump_attachment {
   struct tmpdump_view view;
   struct tmpdump_attachment* older;
@@ -76,5 +80,9 @@ uint32_t tmpdump_find_path(const struct tmpdump_attachment* attachment, const ch
                            bool* through_link);
 // False: `path` is absolute and not below `destination`, or in its .tmpdump.
 bool tmpdump_is_below(const char* destination, size_t destination_size, const char** path, size_t* size);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

@@ -132,7 +132,8 @@ static int wait_entry(const struct tmpdump_attachment* attachment, uint32_t entr
 }
 
 static bool is_done(const struct tmpdump_attachment* attachment, uint32_t entry) {
-  return (__atomic_load_n(&attachment->done[entry / 8], __ATOMIC_ACQUIRE) >> (entry % 8) & 1U) != 0;
+  const unsigned bits = __atomic_load_n(&attachment->done[entry / 8], __ATOMIC_ACQUIRE);
+  return (bits >> (entry % 8) & 1U) != 0;
 }
 
 static void set_done(const struct tmpdump_attachment* attachment, uint32_t entry) {
