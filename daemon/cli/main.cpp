@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// The program `tmpdump`.
+#include "cli/fetch_command.h"
+#include "cli/size.h"
+#include "cli/version.h"
+
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <string>
+
+namespace {
+
+using tmpdump::cli::FetchArguments;
+
+// Options that go into Overrides keep "not given" apart from every value.
+template <class T>
+CLI::Option* add(CLI::App& app, const std::string& names, std::optional<T>& member, const std::string& help) {
+  return app.add_option_function<T>(
+      names, [&member](const T& value) { member = value; }, help);
+}
+
+void describe_fetch(CLI::App& fetch, FetchArguments& arguments) {
+  auto& overrides = arguments.overrides;
+  add(fetch, "SOURCE", overrides.source, "s3://BUCKET/KEY, http(s)://... (presigned), or a local file.zip")
+      ->type_name("");
+  add(fetch, "-d,--dest", overrides.destination, "Directory to unpack into [TMPDUMP_DEST, /tmp]")
+      ->type_name("DIR");
+  add(fetch, "--endpoint,--endpoint-url", overrides.endpoint, "S3 endpoint [AWS_ENDPOINT_URL_S3]")
+      ->type_name("URL");
+  add(fetch, "--region", overrides.region, "Region of the bucket [AWS_REGION]")->type_name("REGION");
+  add(fetch, "--connections", overrides.connections, "Parallel connections, 1 to 64 [chosen from the size]")
+      ->type_name("N");
+  fetch.add_flag("--no-sign-request", overrides.no_sign_request, "For public objects: send no signature");
+  add(fetch, "--ca-bundle", overrides.ca_bundle, "PEM file of trusted roots [AWS_CA_BUNDLE]")
+      ->type_name("FILE");
+  fetch.add_option("-i,--include", arguments.include, "Only entries that match the glob (repeatable)")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  fetch.add_option("-x,--exclude", arguments.exclude, "Without entries that match the glob (repeatable)")
+      ->type_name("GLOB")
+      ->allow_extra_args(false);
+  fetch
+      .add_option_function<std::string>(
+          "--max-size",
+          [&overrides](const std::string& text) {
+            overrides.max_size = tmpdump::cli::parse_size(text);
+            if (!overrides.max_size) {
+              throw CLI::ValidationError("--max-size", "'" + text + "' is not a size such as 512M or 2GiB");
+            }
+          },
+          "Refuse archives that unpack to more [free space at the destination]")
+      ->type_name("SIZE");
+  add(fetch, "--max-entries", overrides.max_entries, "Refuse archives with more entries [200000]")
+      ->type_name("N");
+  add(fetch, "--trace", overrides.trace_file,
+      "Write a trace for Perfetto or chrome://tracing [TMPDUMP_TRACE]")
+      ->type_name("FILE");
+  fetch.add_flag("-l,--list", arguments.list, "List the archive, fetch nothing else");
+  fetch.add_flag("--progress", arguments.progress, "Show progress even with --quiet");
+  fetch.add_flag("-q,--quiet", arguments.quiet, "Print errors only");
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("tmpdump: large native libraries from S3 into a directory, in parallel", "tmpdump");
+  app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::cli::version);
+  app.require_subcommand(1);
+  FetchArguments fetch_arguments;
+  auto* const fetch = app.add_subcommand("fetch", "Fetch an archive and unpack it as it arrives");
+  describe_fetch(*fetch, fetch_arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error); // --help, --version
+    (void)std::fprintf(stderr, "tmpdump: error: %s; see --help\n", error.what());
+    return 2;
+  }
+  return tmpdump::cli::run_fetch(fetch_arguments);
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+  (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    (void)std::fprintf(stderr, "tmpdump: error: %s\n", error.what());
+    return 1;
+  }
+}

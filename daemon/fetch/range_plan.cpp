@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fetch/range_plan.h"
+
+#include <algorithm>
+#include <cstddef>
+
+namespace tmpdump::fetch {
+
+namespace {
+
+constexpr std::uint64_t mib = 1U << 20U;
+
+// Cuts fall on this boundary of the interval, so that reads stay whole pages.
+constexpr std::uint64_t cut_alignment = 64U << 10U;
+
+struct Interval {
+  std::uint64_t begin = 0, end = 0;
+};
+
+std::vector<Interval> sorted_union(std::vector<Interval> intervals, std::uint64_t max_gap) {
+  std::erase_if(intervals, [](const Interval& i) { return i.begin >= i.end; });
+  std::sort(intervals.begin(), intervals.end(),
+            [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  std::vector<Interval> out;
+  for (const auto& interval : intervals) {
+    if (!out.empty() && (interval.begin <= out.back().end || interval.begin - out.back().end <= max_gap)) {
+      out.back().end = std::max(out.back().end, interval.end);
+    } else {
+      out.push_back(interval);
+    }
+  }
+  return out;
+}
+
+// Both sorted and disjoint.
+std::vector<Interval> subtract(const std::vector<Interval>& from, const std::vector<Interval>& what) {
+  std::vector<Interval> out;
+  std::size_t w = 0;
+  for (Interval rest : from) {
+    while (w < what.size() && what[w].end <= rest.begin)
+      ++w;
+    for (std::size_t i = w; i < what.size() && what[i].begin < rest.end; ++i) {
+      if (what[i].begin > rest.begin) out.push_back({rest.begin, what[i].begin});
+      rest.begin = std::max(rest.begin, what[i].end);
+      if (rest.begin >= rest.end) break;
+    }
+    if (rest.begin < rest.end) out.push_back(rest);
+  }
+  return out;
+}
+
+// Even pieces: 17 MiB become 3 ranges of about 5.7, not 8 + 8 + 1.
+void cut(const Interval& interval, std::uint64_t range_size, std::vector<Slice>& out) {
+  const std::uint64_t length = interval.end - interval.begin;
+  const std::uint64_t pieces = (length + range_size - 1) / range_size;
+  std::uint64_t size = (length + pieces - 1) / pieces;
+  size = std::min((size + cut_alignment - 1) / cut_alignment * cut_alignment,
+                  std::max(range_size, cut_alignment));
+  for (std::uint64_t at = interval.begin; at < interval.end; at += size) {
+    out.push_back({at, std::min(size, interval.end - at)});
+  }
+}
+
+// An entry this large begins a range of its own, so that it can be begun before what lies in front of it.
+std::vector<Interval> split_at_large(const std::vector<Interval>& intervals, const std::vector<Region>& regions,
+                                     std::uint64_t large) {
+  std::vector<Interval> out;
+  auto region = regions.begin();
+  for (Interval rest : intervals) {
+    for (; region != regions.end() && region->begin < rest.end; ++region) {
+      if (region->end - region->begin < large || region->begin <= rest.begin) continue;
+      out.push_back({rest.begin, region->begin});
+      rest.begin = region->begin;
+    }
+    out.push_back(rest);
+  }
+  return out;
+}
+
+struct Job {
+  std::uint64_t own = 0;   // cost of decoding what this range brings
+  std::uint64_t chain = 0; // cost from this range's start to the end of the longest entry that it feeds
+  bool continued = false;  // an entry goes on in the next range
+  bool begun = false;
+};
+
+std::uint64_t share(std::uint64_t cost, std::uint64_t part, std::uint64_t whole) {
+  return static_cast<std::uint64_t>(static_cast<double>(cost) * static_cast<double>(part) /
+                                    static_cast<double>(std::max<std::uint64_t>(whole, 1)));
+}
+
+// `slices` in file order, `regions` sorted.
+std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Region>& regions) {
+  std::vector<Job> jobs(slices.size());
+  std::size_t first = 0;
+  for (std::size_t i = 0; i < slices.size(); ++i) {
+    const std::uint64_t begin = slices[i].offset;
+    const std::uint64_t end = begin + slices[i].length;
+    while (first < regions.size() && regions[first].end <= begin) ++first;
+    for (std::size_t r = first; r < regions.size() && regions[r].begin < end; ++r) {
+      const auto& region = regions[r];
+      const std::uint64_t length = region.end - region.begin;
+      const std::uint64_t from = std::max(begin, region.begin);
+      jobs[i].own += share(region.cost, std::min(end, region.end) - from, length);
+      jobs[i].chain = std::max(jobs[i].chain, share(region.cost, region.end - from, length));
+      // Only the last region of the range can: regions do not overlap.
+      jobs[i].continued = i + 1 < slices.size() && slices[i + 1].offset < region.end;
+    }
+  }
+  return jobs;
+}
+
+// List scheduling, longest processing time first: the decoder that will be free first gets the next range of the entry that
+// it works on, or begins the entry that takes longest.
+std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions, unsigned lane_count) {
+  constexpr auto none = static_cast<std::size_t>(-1);
+  struct Lane {
+    std::uint64_t load = 0;
+    std::size_t next = none; // the range that continues this lane's entry
+  };
+  auto jobs = weigh(slices, regions);
+  std::vector<Lane> lanes(std::max(1U, lane_count));
+  std::vector<Slice> out;
+  out.reserve(slices.size());
+  while (out.size() < slices.size()) {
+    // A lane that finds nothing left to begin has ended.
+    auto lane =
+        std::min_element(lanes.begin(), lanes.end(), [](const auto& a, const auto& b) { return a.load < b.load; });
+    std::size_t pick = lane->next;
+    if (pick == none) {
+      for (std::size_t i = 0; i < jobs.size(); ++i) {
+        const bool waits = i > 0 && jobs[i - 1].continued; // comes after the one that begins its first entry
+        if (!jobs[i].begun && !waits && (pick == none || jobs[i].chain > jobs[pick].chain)) pick = i;
+      }
+    }
+    if (pick == none) {
+      lane->load = UINT64_MAX;
+      continue;
+    }
+    jobs[pick].begun = true;
+    lane->load += std::max<std::uint64_t>(jobs[pick].own, 1);
+    lane->next = jobs[pick].continued ? pick + 1 : none;
+    out.push_back(slices[pick]);
+  }
+  return out;
+}
+
+} // namespace
+
+std::vector<Slice> speculative_front() {
+  return {{0, mib}, {mib, 2 * mib}, {3 * mib, 4 * mib}, {7 * mib, 8 * mib}, {15 * mib, 8 * mib}};
+}
+
+std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const Slice> had,
+                               const PlanOptions& options) {
+  std::vector<Region> regions(wanted.begin(), wanted.end());
+  std::sort(regions.begin(), regions.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  std::vector<Interval> need;
+  need.reserve(regions.size());
+  for (const auto& region : regions)
+    need.push_back({region.begin, region.end});
+  std::vector<Interval> covered;
+  covered.reserve(had.size());
+  for (const auto& slice : had)
+    covered.push_back({slice.offset, slice.offset + slice.length});
+
+  const auto missing = subtract(sorted_union(std::move(need), 0), sorted_union(std::move(covered), 0));
+  std::vector<Slice> slices;
+  for (const auto& interval : split_at_large(sorted_union(missing, options.max_gap), regions, options.range_size)) {
+    cut(interval, options.range_size, slices);
+  }
+  return order(slices, regions, options.lanes);
+}
+
+unsigned choose_connections(std::uint64_t bytes, std::uint64_t range_size) {
+  const std::uint64_t ranges = (bytes + range_size - 1) / range_size;
+  return static_cast<unsigned>(std::clamp<std::uint64_t>(ranges, 1, max_default_connections));
+}
+
+} // namespace tmpdump::fetch

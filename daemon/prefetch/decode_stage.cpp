@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "prefetch/decode_stage.h"
+
+#include "prefetch/entry_stream.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <queue>
+#include <thread>
+
+namespace tmpdump::prefetch {
+
+namespace {
+
+struct Task {
+  const zip::Entry* entry = nullptr;
+  std::unique_ptr<EntryStream> stream;
+  std::uint64_t next = 0; // archive offset of the byte that the stream wants next
+  // By offset, for pieces that came before their predecessors. Empty most of the time.
+  std::map<std::uint64_t, fetch::Piece> waiting;
+  bool queued_or_running = false;
+  bool done = false;
+
+  // Bytes at `next`; what came twice is dropped.
+  [[nodiscard]] bool has_bytes() {
+    while (!waiting.empty() && waiting.begin()->first < next) {
+      auto piece = std::move(waiting.begin()->second);
+      waiting.erase(waiting.begin());
+      const std::uint64_t known = next - piece.offset;
+      if (known >= piece.bytes.size()) continue;
+      piece.offset = next;
+      piece.bytes = piece.bytes.subspan(static_cast<std::size_t>(known));
+      keep(std::move(piece));
+    }
+    return !waiting.empty() && waiting.begin()->first == next;
+  }
+  // Of two pieces at one place the longer is kept.
+  void keep(fetch::Piece piece) {
+    auto& place = waiting[piece.offset];
+    if (place.bytes.size() < piece.bytes.size()) place = std::move(piece);
+  }
+};
+
+struct Ready {
+  std::uint64_t work_left = 0;
+  std::size_t task = 0;
+  bool operator<(const Ready& other) const {
+    return work_left != other.work_left ? work_left < other.work_left : task > other.task;
+  }
+};
+
+} // namespace
+
+struct DecodeStage::State {
+  Callbacks callbacks;
+  Trace* trace = nullptr;
+  std::vector<std::thread> threads;
+
+  std::mutex mutex;
+  std::condition_variable work;
+  // Guarded by mutex:
+  std::vector<fetch::Piece> early;
+  std::vector<Task> tasks; // sorted by region; not resized after set_entries
+  const output::Destination* destination = nullptr;
+  std::priority_queue<Ready> ready;
+  std::vector<Symlink> symlinks;
+  std::size_t left = 0;
+  bool stopping = false;
+  bool ended = false;
+
+  void distribute(const fetch::Piece& piece);
+  void make_ready(std::size_t index);
+  void end(std::unique_lock<std::mutex>& lock, result<void> outcome);
+  void run(unsigned number);
+  result<bool> work_on(Task& task, std::unique_lock<std::mutex>& lock, MutableBytes scratch);
+  result<void> complete(Task& task);
+};
+
+DecodeStage::DecodeStage(unsigned threads, Callbacks callbacks, Trace* trace)
+    : state_(std::make_unique<State>()) {
+  state_->callbacks = std::move(callbacks);
+  state_->trace = trace;
+  for (unsigned i = 0; i < std::max(1U, threads); ++i) {
+    state_->threads.emplace_back([state = state_.get(), i] { state->run(i); });
+  }
+}
+
+DecodeStage::~DecodeStage() {
+  stop();
+}
+
+void DecodeStage::stop() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->work.notify_all();
+  for (auto& thread : state_->threads) {
+    if (thread.joinable()) thread.join();
+  }
+  const std::lock_guard lock(state_->mutex);
+  state_->early.clear();
+  state_->tasks.clear(); // drops streams and so what they staged
+}
+
+void DecodeStage::add(fetch::Piece piece) {
+  const std::lock_guard lock(state_->mutex);
+  if (state_->stopping || state_->ended) return;
+  if (state_->destination == nullptr) {
+    state_->early.push_back(std::move(piece));
+  } else {
+    state_->distribute(piece);
+  }
+}
+
+void DecodeStage::set_entries(std::vector<const zip::Entry*> entries,
+                              const output::Destination& destination) {
+  std::unique_lock lock(state_->mutex);
+  state_->destination = &destination;
+  state_->tasks.resize(entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    state_->tasks[i].entry = entries[i];
+    state_->tasks[i].next = entries[i]->local_header_offset;
+  }
+  state_->left = entries.size();
+  const auto early = std::exchange(state_->early, {});
+  for (const auto& piece : early)
+    state_->distribute(piece);
+  if (state_->left == 0) state_->end(lock, {});
+}
+
+std::vector<Symlink> DecodeStage::take_symlinks() {
+  const std::lock_guard lock(state_->mutex);
+  return std::exchange(state_->symlinks, {});
+}
+
+// Under the lock. Gives each entry its share of the piece.
+void DecodeStage::State::distribute(const fetch::Piece& piece) {
+  const std::uint64_t end = piece.offset + piece.bytes.size();
+  auto task = std::partition_point(tasks.begin(), tasks.end(),
+                                   [&](const Task& t) { return t.entry->region_end <= piece.offset; });
+  for (; task != tasks.end() && task->entry->local_header_offset < end; ++task) {
+    if (task->done) continue;
+    const std::uint64_t from = std::max(piece.offset, task->entry->local_header_offset);
+    const std::uint64_t to = std::min(end, task->entry->region_end);
+    if (from >= to) continue;
+    task->keep({piece.chunk, from,
+                piece.bytes.subspan(static_cast<std::size_t>(from - piece.offset), static_cast<std::size_t>(to - from))});
+    if (!task->queued_or_running && task->has_bytes())
+      make_ready(static_cast<std::size_t>(task - tasks.begin()));
+  }
+}
+
+void DecodeStage::State::make_ready(std::size_t index) {
+  Task& task = tasks[index];
+  task.queued_or_running = true;
+  ready.push({task.entry->region_end - task.next, index});
+  work.notify_one();
+}
+
+void DecodeStage::State::end(std::unique_lock<std::mutex>& lock, result<void> outcome) {
+  if (std::exchange(ended, true)) return;
+  lock.unlock();
+  callbacks.ended(std::move(outcome));
+  lock.lock();
+}
+
+void DecodeStage::State::run(unsigned number) {
+  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_size);
+  std::unique_lock lock(mutex);
+  for (;;) {
+    work.wait(lock, [&] { return stopping || !ready.empty(); });
+    if (stopping) return;
+    Task& task = tasks[ready.top().task];
+    ready.pop();
+    const auto begin = Trace::Clock::now();
+    auto outcome = work_on(task, lock, MutableBytes(scratch.get(), scratch_size));
+    if (trace != nullptr) {
+      trace->complete("decoders", number, printable(task.entry->path), begin, Trace::Clock::now());
+    }
+    if (!outcome) {
+      end(lock, std::move(outcome).error());
+    } else if (*outcome && --left == 0) {
+      end(lock, {});
+    }
+  }
+}
+
+// Feeds the task what has arrived. True: complete. False: put aside until more comes.
+result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex>& lock,
+                                         MutableBytes scratch) {
+  while (!stopping && !ended && task.has_bytes()) {
+    fetch::Piece piece = std::move(task.waiting.begin()->second);
+    task.waiting.erase(task.waiting.begin());
+    lock.unlock();
+    if (!task.stream) task.stream = std::make_unique<EntryStream>(*task.entry, *destination);
+    auto fed = task.stream->feed(piece.bytes, scratch);
+    const std::size_t size = piece.bytes.size();
+    piece = {}; // frees the chunk for the network
+    if (fed && *fed) {
+      if (auto completed = complete(task); !completed) fed = completed.error();
+    }
+    lock.lock();
+    task.next += size;
+    if (!fed) return fed;
+    if (*fed) {
+      task.done = true;
+      task.waiting.clear();
+      task.queued_or_running = false;
+      return true;
+    }
+  }
+  task.queued_or_running = false;
+  if (task.next == task.entry->region_end) {
+    return Failure{Errc::bad_archive, "entry '" + printable(task.entry->path) + "': cut short"};
+  }
+  return false;
+}
+
+// Without the lock; the stream is complete.
+result<void> DecodeStage::State::complete(Task& task) {
+  bool in_place = true;
+  if (task.entry->kind == zip::Kind::symlink) {
+    Symlink link{task.entry, task.stream->symlink_target()};
+    in_place = climbs_first(link.target);
+    if (in_place) {
+      TMPDUMP_CHECK(zip::check_symlink_target(*task.entry, link.target));
+      TMPDUMP_CHECK(destination->make_symlink(task.entry->path, link.target));
+    }
+    const std::lock_guard lock(mutex);
+    symlinks.push_back(std::move(link));
+  }
+  task.stream.reset();
+  if (in_place && callbacks.published) callbacks.published(*task.entry);
+  return {};
+}
+
+} // namespace tmpdump::prefetch

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Decoder threads and what they work on: pieces of the archive come in as they arrive, files go out as they
+// are whole.
+#pragma once
+
+#include "base/error.h"
+#include "base/trace.h"
+#include "fetch/transfer.h"
+#include "output/destination.h"
+#include "prefetch/symlinks.h"
+#include "zip/directory.h"
+
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace tmpdump::prefetch {
+
+// Thread safety: add(), set_entries() and stop() from one thread (the network's); the callbacks come from
+// decoder threads. Invariants:
+// 1. an entry's bytes reach its stream in order and once, by one thread at a time;
+// 2. no thread waits for an entry: one whose bytes have not arrived is put aside and another is taken, so
+// that a
+//    full window of buffers always drains;
+// 3. among entries with bytes, the one with the most work left goes first: it bounds the time to ready.
+class DecodeStage {
+public:
+  struct Callbacks {
+    // A file, directory or safe symlink is in its place.
+    std::function<void(const zip::Entry&)> published;
+    // Once: every entry is done, or the first failure.
+    std::function<void(result<void>)> ended;
+  };
+  DecodeStage(unsigned threads, Callbacks callbacks, Trace* trace);
+  ~DecodeStage(); // stops
+  DecodeStage(const DecodeStage&) = delete;
+  DecodeStage& operator=(const DecodeStage&) = delete;
+
+  // Pieces that come before the entries are known are kept.
+  void add(fetch::Piece piece);
+  // `entries` are sorted by local_header_offset; they and `destination` outlive the stage. Empty: ended at
+  // once.
+  void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination);
+  // Joins the threads; staged files vanish. Nothing is published after it returns.
+  void stop();
+  // After the end: symlinks whose check needs all others, not yet made, and all symlinks.
+  [[nodiscard]] std::vector<Symlink> take_symlinks();
+
+  // Output buffer of a thread: what the decoder fills before it is checksummed and written; stays in the L2
+  // cache.
+  static constexpr std::size_t scratch_size = 256U << 10U;
+
+private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+} // namespace tmpdump::prefetch

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reads the central directory through a transfer.
+#pragma once
+
+#include "fetch/transfer.h"
+#include "zip/directory.h"
+
+#include <boost/asio/awaitable.hpp>
+
+#include <string>
+
+namespace tmpdump::prefetch {
+
+// Sees every piece that the transfer delivers (deliver()), and keeps copies of those that belong to the
+// archive's end.
+class DirectoryReader {
+public:
+  // Returns the directory, or why there is none. `front` as in Transfer::begin.
+  boost::asio::awaitable<result<zip::Directory>> read(fetch::Transfer& transfer,
+                                                      const std::vector<fetch::Slice>& front,
+                                                      const zip::Limits& limits, std::string_view object);
+  // True: the piece was part of the directory alone, and is of no use to entries.
+  bool deliver(const fetch::Piece& piece);
+  [[nodiscard]] const fetch::ObjectInfo& object() const { return info_; }
+
+private:
+  boost::asio::awaitable<result<void>> extend_to(fetch::Transfer& transfer, std::uint64_t offset);
+
+  fetch::ObjectInfo info_;
+  std::vector<fetch::Piece> early_; // until it is known which pieces are the tail's
+  bool collecting_early_ = true;
+  std::string end_of_file_; // bytes [end_offset_, size)
+  std::uint64_t end_offset_ = 0;
+  std::string missing_; // bytes before end_offset_, on their way
+  std::uint64_t missing_offset_ = 0, missing_size_ = 0;
+};
+
+} // namespace tmpdump::prefetch

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pipeline: the one place that sees every stage, from the first request to the last rename.
+#pragma once
+
+#include "base/error.h"
+#include "base/trace.h"
+#include "fetch/transfer.h"
+#include "output/destination.h"
+#include "s3/object_source.h"
+#include "zip/directory.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+namespace tmpdump::prefetch {
+
+using Clock = std::chrono::steady_clock;
+
+// What the pipeline tells while it runs. Called from the network thread, but `published` from decoder
+// threads; must not block. A run that starts over (the object changed) calls `directory` again.
+struct Observer {
+  std::function<void(const fetch::ObjectInfo&, const zip::Directory&,
+                     const std::vector<const zip::Entry*>& wanted)>
+      directory;
+  std::function<void(const zip::Entry&)> published;
+};
+
+// Readable from any thread while the pipeline runs.
+struct Progress {
+  std::atomic<std::uint64_t> received{0}; // bytes of the archive delivered to the decoders
+  std::atomic<std::uint64_t> expected{0}; // bytes of the archive that are wanted; 0: not known yet
+  std::atomic<std::uint64_t> files_done{0};
+  std::atomic<std::uint64_t> files_wanted{0};
+};
+
+struct Settings {
+  std::optional<unsigned> connections;   // none: chosen from the archive's size
+  unsigned decoders = 0;                 // threads; 0: one a core that we may run on
+  std::optional<std::uint64_t> max_size; // bytes unpacked; none: free space at the destination
+  std::uint64_t max_entries = 200'000;
+  // Which entries are wanted; unset: all. With a filter nothing is asked for before the directory is known.
+  std::function<bool(const zip::Entry&)> wanted;
+  fetch::RetryPolicy retry;
+  fetch::HedgePolicy hedge;
+  std::uint64_t range_size = 8U << 20U;
+  // Bytes of buffers between network and decoders; peak memory is about 10 MiB more.
+  std::size_t window = 40U << 20U;
+};
+
+struct Summary {
+  std::string etag;
+  std::uint64_t archive_size = 0; // bytes
+  std::uint64_t received = 0;     // bytes, duplicates included
+  std::uint64_t unpacked = 0;     // bytes written
+  std::uint64_t files = 0, directories = 0, symlinks = 0;
+  std::uint64_t requests = 0, connections = 0, retries = 0, hedges = 0;
+  std::uint64_t restarts = 0; // because the object changed
+  // Zero: did not happen.
+  Clock::time_point started, first_byte, directory_known, first_file, ready;
+};
+
+// Everything of `source` into `destination`. On failure what was published stays, whole; nothing else does.
+// Cancelling the coroutine stops all within one read.
+boost::asio::awaitable<result<Summary>> prefetch(boost::asio::io_context& context, s3::ObjectSource& source,
+                                                 const output::Destination& destination,
+                                                 const Settings& settings, const Observer& observer,
+                                                 Progress& progress, Trace* trace);
+
+// The tail and, when it does not reach back far enough, the rest of the central directory; nothing else. For
+// --list.
+boost::asio::awaitable<result<zip::Directory>> list(boost::asio::io_context& context,
+                                                    s3::ObjectSource& source, const Settings& settings);
+
+// Cores that this process may run on (its affinity mask), at least 1.
+unsigned available_cores();
+
+} // namespace tmpdump::prefetch

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fetch/range_plan.h"
+#include "support/catch.h"
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+using namespace tmpdump::fetch;
+
+namespace {
+
+constexpr std::uint64_t mib = 1U << 20U;
+
+std::uint64_t total(const std::vector<Slice>& slices) {
+  std::uint64_t sum = 0;
+  for (const auto& slice : slices)
+    sum += slice.length;
+  return sum;
+}
+
+// Every wanted byte exactly once among had and planned; planned ranges do not overlap one another.
+void check_coverage(const std::vector<Region>& wanted, const std::vector<Slice>& had,
+                    const std::vector<Slice>& plan) {
+  std::vector<Slice> sorted = plan;
+  std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  for (std::size_t i = 1; i < sorted.size(); ++i)
+    REQUIRE(sorted[i - 1].offset + sorted[i - 1].length <= sorted[i].offset);
+  std::vector<Slice> all = sorted;
+  all.insert(all.end(), had.begin(), had.end());
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.offset < b.offset; });
+  for (const auto& region : wanted) {
+    std::uint64_t at = region.begin;
+    for (const auto& slice : all) {
+      if (slice.offset <= at && slice.offset + slice.length > at) at = slice.offset + slice.length;
+    }
+    REQUIRE(at >= region.end);
+  }
+}
+
+} // namespace
+
+TEST_CASE("an archive that is one run of entries becomes even ranges near the range size") {
+  const std::vector<Region> wanted{{0, 17 * mib, 1}};
+  const auto plan = plan_ranges(wanted, {}, {});
+  REQUIRE(plan.size() == 3);
+  check_coverage(wanted, {}, plan);
+  for (const auto& slice : plan)
+    CHECK(slice.length > 5 * mib);
+}
+
+TEST_CASE("what the first round trip brought is not asked for again") {
+  const std::vector<Region> wanted{{0, 100 * mib, 1}};
+  auto had = speculative_front();
+  had.push_back({100 * mib - tail_length, tail_length});
+  const auto plan = plan_ranges(wanted, had, {});
+  check_coverage(wanted, had, plan);
+  CHECK(total(plan) == 100 * mib - 23 * mib - tail_length);
+}
+
+TEST_CASE("a 121 MB archive takes at most 20 requests in all") {
+  const std::uint64_t size = 121'000'000;
+  auto had = speculative_front();
+  had.push_back({size - tail_length, tail_length});
+  const std::vector<Region> wanted{
+      {0, 40'000'000, 1}, {40'000'000, 115'000'000, 100}, {115'000'000, size - 20'000, 1}};
+  const auto plan = plan_ranges(wanted, had, {});
+  check_coverage(wanted, had, plan);
+  CHECK(plan.size() + had.size() <= 20);
+}
+
+TEST_CASE("a small gap is downloaded, a large one is skipped") {
+  PlanOptions options;
+  SECTION("small") {
+    const std::vector<Region> wanted{{0, mib, 1}, {mib + options.max_gap, 3 * mib + options.max_gap, 1}};
+    CHECK(plan_ranges(wanted, {}, options).size() == 1);
+  }
+  SECTION("large") {
+    const std::vector<Region> wanted{{0, mib, 1}, {mib + options.max_gap + 1, 3 * mib + options.max_gap, 1}};
+    const auto plan = plan_ranges(wanted, {}, options);
+    CHECK(plan.size() == 2);
+    CHECK(total(plan) == 3 * mib - 1);
+  }
+}
+
+TEST_CASE("two lanes: the largest entry starts at once and the others are fed beside it") {
+  // 64 MiB of one large entry behind 64 MiB of many small ones.
+  std::vector<Region> wanted;
+  for (std::uint64_t i = 0; i < 64; ++i)
+    wanted.push_back({i * mib, (i + 1) * mib, 4 * mib});
+  wanted.push_back({64 * mib, 128 * mib, 256 * mib});
+  PlanOptions options;
+  options.lanes = 2;
+  const auto plan = plan_ranges(wanted, {}, options);
+  check_coverage(wanted, {}, plan);
+  CHECK(plan[0].offset == 64 * mib);
+  // Both halves move at the same pace: among any first 2n ranges, n are of each.
+  for (std::size_t n = 2; n <= plan.size(); n += 2) {
+    const auto large = std::count_if(plan.begin(), plan.begin() + static_cast<std::ptrdiff_t>(n),
+                                     [](const Slice& s) { return s.offset >= 64 * mib; });
+    CHECK(std::abs(static_cast<double>(large) - static_cast<double>(n) / 2) <= 1);
+  }
+}
+
+TEST_CASE("one lane: the largest entry first, then the rest") {
+  const std::vector<Region> wanted{{0, 16 * mib, 10 * mib}, {16 * mib, 64 * mib, 500 * mib}};
+  PlanOptions options;
+  options.lanes = 1;
+  const auto plan = plan_ranges(wanted, {}, options);
+  CHECK(plan.back().offset < 16 * mib);
+}
+
+TEST_CASE("within an entry the order is that of the file, whatever the archive looks like") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 300; ++round) {
+    std::vector<Region> wanted;
+    std::uint64_t at = random() % mib;
+    const auto entries = random() % 40;
+    for (unsigned i = 0; i < entries; ++i) {
+      if (random() % 4 == 0) at += random() % (3 * mib);
+      const std::uint64_t size = random() % 3 == 0 ? random() % (40 * mib) + 1 : random() % mib + 1;
+      wanted.push_back({at, at + size, random() % (100 * mib)});
+      at += size;
+    }
+    std::vector<Slice> had;
+    if (random() % 2 == 0) had = speculative_front();
+    if (random() % 2 == 0) had.push_back({at - std::min(at, tail_length), std::min(at, tail_length)});
+    PlanOptions options;
+    options.lanes = random() % 4 + 1;
+    std::vector<Region> shuffled = wanted;
+    std::shuffle(shuffled.begin(), shuffled.end(), random);
+    const auto plan = plan_ranges(shuffled, had, options);
+    check_coverage(wanted, had, plan);
+    for (const auto& region : wanted) {
+      std::uint64_t last = 0;
+      for (const auto& slice : plan) {
+        if (slice.offset >= region.end || slice.offset + slice.length <= region.begin) continue;
+        REQUIRE(slice.offset >= last);
+        last = slice.offset;
+      }
+    }
+    for (const auto& slice : plan)
+      REQUIRE(slice.length <= options.range_size);
+  }
+}
+
+TEST_CASE("nothing wanted, nothing asked for") {
+  CHECK(plan_ranges({}, {}, {}).empty());
+  CHECK(plan_ranges(std::vector<Region>{{5, 5, 1}}, {}, {}).empty());
+}
+
+TEST_CASE("connections grow with the archive up to the default") {
+  CHECK(choose_connections(0, 8 * mib) == 1);
+  CHECK(choose_connections(3 * mib, 8 * mib) == 1);
+  CHECK(choose_connections(20 * mib, 8 * mib) == 3);
+  CHECK(choose_connections(10'000 * mib, 8 * mib) == max_default_connections);
+}
