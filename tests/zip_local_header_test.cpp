@@ -206,4 +206,5 @@ TEST_CASE("symbolic links: targets inside the archive") {
   CHECK(check("a", ".tmpdump/manifest") == "'.tmpdump' at the top is reserved for tmpdump's own files");
   CHECK(check("lib/a", "../.tmpdump") == "'.tmpdump' at the top is reserved for tmpdump's own files");
   CHECK(check("lib/a", ".tmpdump") == "accepted");
+  CHECK(check("a", "lib/.tmpdump") == "accepted");
 }
