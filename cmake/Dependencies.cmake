@@ -37,3 +37,6 @@ add_library(tmpdump_boost_flags INTERFACE)
 target_link_libraries(tmpdump_boost_flags INTERFACE Boost::headers Threads::Threads)
 target_compile_definitions(tmpdump_boost_flags INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED BOOST_ASIO_HAS_CO_AWAIT)
+# GCC 12 takes an inlined coroutine frame's operator new and delete for a mismatch (its bug 103993).
+target_compile_options(tmpdump_boost_flags INTERFACE
+  $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:-Wno-mismatched-new-delete>)

@@ -65,7 +65,6 @@ struct DecodeStage::State {
   std::vector<Task> tasks; // sorted by region; not resized after set_entries
   const output::Destination* destination = nullptr;
   std::priority_queue<Ready> ready;
-  std::vector<Symlink> symlinks;
   std::size_t left = 0;
   bool stopping = false;
   bool ended = false;
@@ -129,11 +128,6 @@ void DecodeStage::set_entries(std::vector<const zip::Entry*> entries,
   for (const auto& piece : early)
     state_->distribute(piece);
   if (state_->left == 0) state_->end(lock, {});
-}
-
-std::vector<Symlink> DecodeStage::take_symlinks() {
-  const std::lock_guard lock(state_->mutex);
-  return std::exchange(state_->symlinks, {});
 }
 
 // Under the lock. Gives each entry its share of the piece.
@@ -221,19 +215,15 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
 
 // Without the lock; the stream is complete.
 result<void> DecodeStage::State::complete(Task& task) {
-  bool in_place = true;
   if (task.entry->kind == zip::Kind::symlink) {
-    Symlink link{task.entry, task.stream->symlink_target()};
-    in_place = climbs_first(link.target);
-    if (in_place) {
-      TMPDUMP_CHECK(zip::check_symlink_target(*task.entry, link.target));
-      TMPDUMP_CHECK(destination->make_symlink(task.entry->path, link.target));
-    }
-    const std::lock_guard lock(mutex);
-    symlinks.push_back(std::move(link));
+    // The check needs no other link: ".." is allowed only before the first name, so the target descends from a real
+    // directory, and through other links only to places that obey the same rule.
+    const auto& target = task.stream->symlink_target();
+    TMPDUMP_CHECK(zip::check_symlink_target(*task.entry, target));
+    TMPDUMP_CHECK(destination->make_symlink(task.entry->path, target));
   }
   task.stream.reset();
-  if (in_place && callbacks.published) callbacks.published(*task.entry);
+  if (callbacks.published) callbacks.published(*task.entry);
   return {};
 }
 

@@ -7,7 +7,6 @@
 #include "base/trace.h"
 #include "fetch/transfer.h"
 #include "output/destination.h"
-#include "prefetch/symlinks.h"
 #include "zip/directory.h"
 
 #include <functional>
@@ -26,7 +25,7 @@ namespace tmpdump::prefetch {
 class DecodeStage {
 public:
   struct Callbacks {
-    // A file, directory or safe symlink is in its place.
+    // A file, directory or symlink is in its place.
     std::function<void(const zip::Entry&)> published;
     // Once: every entry is done, or the first failure.
     std::function<void(result<void>)> ended;
@@ -43,9 +42,6 @@ public:
   void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination);
   // Joins the threads; staged files vanish. Nothing is published after it returns.
   void stop();
-  // After the end: symlinks whose check needs all others, not yet made, and all symlinks.
-  [[nodiscard]] std::vector<Symlink> take_symlinks();
-
   // Output buffer of a thread: what the decoder fills before it is checksummed and written; stays in the L2
   // cache.
   static constexpr std::size_t scratch_size = 256U << 10U;

@@ -9,8 +9,7 @@ using boost::asio::awaitable;
 
 namespace {
 
-// A directory is held in memory whole. 200,000 entries with long names need about 30 MB.
-constexpr std::uint64_t max_directory_size = 256U << 20U;
+static_assert(fetch::tail_length >= zip::max_end_records_size, "the end records come with the first answer");
 
 } // namespace
 
@@ -62,7 +61,7 @@ awaitable<result<zip::Directory>> DirectoryReader::read(fetch::Transfer& transfe
     auto located = zip::locate_directory(bytes_of(end_of_file_), info_.size);
     if (!located) co_return named(located.error());
     if (const auto* more = std::get_if<zip::NeedMore>(&*located)) {
-      if (more->offset >= end_offset_ || end_offset_ - more->offset > max_directory_size) {
+      if (more->offset >= end_offset_ || end_offset_ - more->offset > limits.max_directory_size) {
         co_return named(
             {Errc::bad_archive, "the end of the central directory cannot be found; not a zip archive"});
       }
@@ -72,11 +71,7 @@ awaitable<result<zip::Directory>> DirectoryReader::read(fetch::Transfer& transfe
     location = std::get<zip::DirectoryLocation>(*located);
     break;
   }
-  if (location.size > max_directory_size || location.offset > info_.size ||
-      location.size > info_.size - location.offset) {
-    co_return named({Errc::bad_archive, "the central directory has " + std::to_string(location.size) +
-                                            " bytes, which do not fit; the archive is damaged"});
-  }
+  if (const auto fits = zip::check_limits(location, limits); !fits) co_return named(fits.error());
   if (location.offset < end_offset_) TMPDUMP_CO_CHECK(co_await extend_to(transfer, location.offset));
   const auto bytes = bytes_of(end_of_file_)
                          .subspan(static_cast<std::size_t>(location.offset - end_offset_),

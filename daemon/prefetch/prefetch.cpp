@@ -66,20 +66,8 @@ result<void> check_space(const Run& run, std::uint64_t needed) {
                                      " free; raise the function's ephemeral storage or shrink the archive"};
 }
 
-// What has to wait for all the rest: links whose check needs the others, and modes that would have kept us
-// out.
-result<void> finish_tree(Run& run, const std::vector<const zip::Entry*>& wanted,
-                         const std::vector<Symlink>& symlinks) {
-  const auto deferred = [](const Symlink& link) { return !climbs_first(link.target); };
-  if (std::any_of(symlinks.begin(), symlinks.end(), deferred)) {
-    TMPDUMP_CHECK(check_symlinks_together(symlinks));
-    for (const auto& link : symlinks) {
-      if (!deferred(link)) continue;
-      TMPDUMP_CHECK(zip::check_symlink_target(*link.entry, link.target));
-      TMPDUMP_CHECK(run.destination.make_symlink(link.entry->path, link.target));
-      if (run.observer.published) run.observer.published(*link.entry);
-    }
-  }
+// Modes that would have kept us out of a directory while it was filled.
+result<void> close_directories(const Run& run, const std::vector<const zip::Entry*>& wanted) {
   // Children before parents: a parent's mode may forbid us to go to its children.
   std::vector<const zip::Entry*> closed;
   for (const auto* entry : wanted) {
@@ -196,7 +184,7 @@ awaitable<result<void>> run_once(Run& run) {
     }
   }
   if (!*end->outcome) co_return end->outcome->error();
-  TMPDUMP_CO_CHECK(finish_tree(run, wanted, stage.take_symlinks()));
+  TMPDUMP_CO_CHECK(close_directories(run, wanted));
   run.summary.ready = Clock::now();
   run.summary.unpacked = unpacked;
   for (const auto* entry : wanted) {
