@@ -82,7 +82,7 @@ public:
     auto call = std::make_shared<Call>();
     asio::co_spawn(
         context, provider().get(),
-        asio::bind_cancellation_slot(call->cancel.slot(), [call](std::exception_ptr error, Got got) {
+        asio::bind_cancellation_slot(call->cancel.slot(), [call](const std::exception_ptr& error, Got got) {
           call->error = error;
           if (!error) call->got = std::move(got);
         }));

@@ -88,7 +88,7 @@ result<HttpUri> parse_http(std::string_view text) {
   if (text.size() > max_url) return bad(text, "is longer than 16384 bytes");
   const auto parsed = urls::parse_uri(text);
   if (!parsed) return bad(text, "is not a valid URL (characters such as spaces are written %20)");
-  const urls::url_view url = *parsed;
+  const urls::url_view& url = *parsed;
   if (url.has_userinfo()) return bad(text, "user names and passwords in URLs are not supported");
   if (url.has_fragment()) return bad(text, "has a fragment; a '#' in a path is written %23");
   HttpUri out;

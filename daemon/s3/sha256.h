@@ -62,7 +62,7 @@ private:
   static constexpr std::size_t block_size = 64; // bytes, FIPS 180-4
   static void require(bool worked) {
     if (worked) return;
-    std::fputs("tmpdump: libcrypto cannot compute SHA-256\n", stderr);
+    (void)std::fputs("tmpdump: libcrypto cannot compute SHA-256\n", stderr);
     std::abort();
   }
   EVP_MD_CTX* context_;
