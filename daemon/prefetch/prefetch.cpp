@@ -218,6 +218,7 @@ awaitable<result<Summary>> prefetch(asio::io_context& context, s3::ObjectSource&
       progress.files_done = 0;
       continue;
     }
+    source.close_idle();
     if (!outcome) co_return outcome.error();
     break;
   }
@@ -237,7 +238,9 @@ awaitable<result<zip::Directory>> list(asio::io_context& context, s3::ObjectSour
       context, source, pool, options, [&](const fetch::Piece& piece) { reader.deliver(piece); }, nullptr);
   zip::Limits limits;
   limits.max_entries = settings.max_entries;
-  co_return co_await reader.read(transfer, {}, limits, source.display());
+  auto directory = co_await reader.read(transfer, {}, limits, source.display());
+  source.close_idle();
+  co_return directory;
 }
 
 } // namespace tmpdump::prefetch

@@ -51,8 +51,9 @@ struct HttpSource::State {
   std::uint64_t requests = 0;
 
   boost::asio::awaitable<attempt_result<Pooled>> acquire(const net::Origin& origin, bool& reused);
+  bool closing = false;         // nothing is kept any more
   void release(Pooled pooled) {
-    if (pooled.connection->reusable()) idle.push_back(std::move(pooled));
+    if (!closing && pooled.connection->reusable()) idle.push_back(std::move(pooled));
   }
 };
 
@@ -368,6 +369,10 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
   co_return response;
 }
 
+void HttpSource::close_idle() {
+  state_->closing = true;
+  state_->idle.clear();
+}
 std::string HttpSource::display() const {
   return config::display(state_->options.source);
 }

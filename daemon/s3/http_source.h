@@ -22,6 +22,7 @@ public:
   ~HttpSource() override;
 
   boost::asio::awaitable<attempt_result<GetResponse>> get(GetRequest request) override;
+  void close_idle() override;
   [[nodiscard]] std::string display() const override;
   [[nodiscard]] std::uint64_t requests() const override;
   [[nodiscard]] std::uint64_t connections() const override;

@@ -72,6 +72,8 @@ public:
   virtual ~ObjectSource() = default;
   // One attempt; retries are the fetch stage's business.
   virtual boost::asio::awaitable<attempt_result<GetResponse>> get(GetRequest request) = 0;
+  // Closes what is kept for a next request: nothing more is going to be asked for.
+  virtual void close_idle() {}
   // For messages and the manifest: no query, no credentials.
   [[nodiscard]] virtual std::string display() const = 0;
   [[nodiscard]] virtual std::uint64_t requests() const = 0;    // sent so far
