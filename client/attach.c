@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening, checking and mapping the manifest.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "internal.h"
 
 #include <errno.h>

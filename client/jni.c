@@ -15,8 +15,8 @@ enum {
   set_byte_array_region = 208
 };
 
-// ISO C has no conversion from an object to a function pointer; POSIX guarantees it for dlsym's sake.
-#define CALL(environment, index, result, ...) ((result(*)(__VA_ARGS__))(uintptr_t)(*(environment))[index])
+// POSIX guarantees, for dlsym's sake, the conversion to a function pointer that ISO C leaves out.
+#define CALL(environment, index, result, ...) ((result(*)(__VA_ARGS__))(*(environment))[index])
 
 static Object bytes_of(Environment environment, const char* text, size_t size) {
   const int32_t length = (int32_t)size;

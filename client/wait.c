@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting on the manifest's futex words. A word's change wakes at once; a daemon that dies changes nothing,
 // so every sleep is cut into slices after which its lock is looked at.
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include "internal.h"
 
 #include <errno.h>

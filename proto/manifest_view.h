@@ -144,6 +144,7 @@ static inline enum tmpdump_view_result tmpdump_view_open(struct tmpdump_view* vi
 static inline const char* tmpdump_view_path(const struct tmpdump_view* view, uint32_t index, uint32_t* size) {
   const uint32_t offset = tmpdump_peek32(&view->entries[index].path_offset);
   *size = tmpdump_peek32(&view->entries[index].path_size);
+  // NOLINTNEXTLINE(modernize-use-nullptr): C
   if (offset > view->strings_size || *size > view->strings_size - offset) return NULL;
   return view->strings + offset;
 }
@@ -160,6 +161,7 @@ static inline uint32_t tmpdump_view_find(const struct tmpdump_view* view, const 
     if (tmpdump_peek32(&slot->tag) != tag || entry > view->entry_count) continue;
     uint32_t found_size = 0;
     const char* found = tmpdump_view_path(view, entry - 1, &found_size);
+    // NOLINTNEXTLINE(modernize-use-nullptr): C
     if (found != NULL && found_size == size && memcmp(found, path, size) == 0) return entry - 1;
   }
   return UINT32_MAX;

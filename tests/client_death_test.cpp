@@ -4,7 +4,8 @@
 
 #include <atomic>
 #include <csignal>
-#include <sys/prctl.h>
+#include <sys/mman.h>
+#include <sys/time.h>
 #include <thread>
 
 using namespace tmpdump;
@@ -146,18 +147,23 @@ TEST_CASE("a manifest whose successor could not tell it is noticed by its name")
 
 TEST_CASE("a program that the daemon started does not hold its lock") {
   DestinationFixture destination;
+  void* shared = ::mmap(nullptr, sizeof(pid_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(shared != MAP_FAILED);
+  auto& program = *static_cast<pid_t*>(shared);
   Process daemon([&](const Process::Cues& cues) {
     const auto writer = destination.start();
-    int out[2];
-    if (::pipe(out) != 0) return 1;
-    if (::fork() == 0) {
-      ::prctl(PR_SET_PDEATHSIG, 0);
-      ::dup2(out[1], STDOUT_FILENO);
-      ::execl("/bin/sh", "sh", "-c", "echo started; read line", static_cast<char*>(nullptr));
+    int closed_by_exec[2];
+    if (::pipe2(closed_by_exec, O_CLOEXEC) != 0) return 1;
+    const pid_t started = ::fork();
+    if (started == 0) {
+      ::execlp("sleep", "sleep", "1000", static_cast<char*>(nullptr));
       ::_exit(1);
     }
-    char started = 0;
-    if (::read(out[0], &started, 1) != 1) return 1;
+    if (started < 0) return 1;
+    program = started; // by this side alone: the child would write 0
+    ::close(closed_by_exec[1]);
+    char none = 0;
+    if (::read(closed_by_exec[0], &none, 1) != 0) return 1;
     cues.tell();
     return cues.hear() ? 0 : 1;
   });
@@ -165,7 +171,11 @@ TEST_CASE("a program that the daemon started does not hold its lock") {
   Client client(destination);
   CHECK(client.status().daemon_alive == 1);
   daemon.kill();
-  CHECK(client.wait() == TMPDUMP_DAEMON_DIED);
+  REQUIRE(program > 1); // 0 and -1 are not one process
+  REQUIRE(::kill(program, 0) == 0);
+  CHECK(client.wait(5000) == TMPDUMP_DAEMON_DIED); // a limit, so that a failure leaves no program behind
+  ::kill(program, SIGKILL);
+  ::munmap(shared, sizeof(pid_t));
 }
 
 TEST_CASE("a forked child goes on waiting with what it inherited") {

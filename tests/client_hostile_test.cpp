@@ -84,7 +84,10 @@ TEST_CASE("every byte of the immutable part is guarded, and no byte anywhere lea
     return at >= begin && at < begin + size;
   };
   for (std::size_t at = 0; at < whole.size(); ++at) {
-    for (const int value : {0x00, 0x01, 0x80, 0xff}) {
+    // Text, reserved bytes, and the free part of the needed list carry no structure: one value is enough.
+    const bool plain = region(at, 304, 4096 - 304) || region(at, header.needed_offset + 8, 4088);
+    for (const int value : {0xff, 0x00, 0x01, 0x80}) {
+      if (plain && value != 0xff) continue;
       if (whole[at] == static_cast<char>(value)) continue;
       write_byte(destination, at, static_cast<char>(value));
       const Answers answers = ask(destination);

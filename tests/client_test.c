@@ -13,7 +13,7 @@
 
 static void check(int holds, const char* condition, int line) {
   if (holds) return;
-  fprintf(stderr, "client_test.c:%d: not so: %s\n", line, condition);
+  (void)fprintf(stderr, "client_test.c:%d: not so: %s\n", line, condition);
   exit(1);
 }
 
@@ -27,8 +27,8 @@ static void answered(void) {
 }
 
 static void order(const char* line) {
-  fprintf(orders, "%s\n", line);
-  fflush(orders);
+  CHECK(fprintf(orders, "%s\n", line) > 0);
+  CHECK(fflush(orders) == 0);
   answered();
 }
 
@@ -54,9 +54,9 @@ static void start_daemon(const char* program, const char* destination) {
   answered();
 }
 
-static void* wait_for_a(void* unused) {
-  (void)unused;
-  return (void*)(intptr_t)tmpdump_wait_file("lib/a.so", -1);
+static void* wait_for_a(void* code) {
+  *(int*)code = tmpdump_wait_file("lib/a.so", -1);
+  return NULL;
 }
 
 int main(int argc, char** argv) {
@@ -77,14 +77,14 @@ int main(int argc, char** argv) {
   CHECK(tmpdump_wait_file("/usr/lib/none.so", -1) == TMPDUMP_NOT_IN_ARCHIVE);
 
   pthread_t waiter;
-  CHECK(pthread_create(&waiter, NULL, wait_for_a, NULL) == 0);
+  int code = -1;
+  CHECK(pthread_create(&waiter, NULL, wait_for_a, &code) == 0);
   order("publish lib/a.so");
   CHECK(tmpdump_wait_file("lib/a.so", 1) == TMPDUMP_TIMEOUT);
   order("publish lib/b.so");
-  void* code = NULL;
-  CHECK(pthread_join(waiter, &code) == 0 && (intptr_t)code == TMPDUMP_OK);
+  CHECK(pthread_join(waiter, NULL) == 0 && code == TMPDUMP_OK);
   char path[64];
-  snprintf(path, sizeof path, "%s/lib/b.so", destination);
+  CHECK(snprintf(path, sizeof path, "%s/lib/b.so", destination) > 0);
   CHECK(tmpdump_wait_file(path, 0) == TMPDUMP_OK);
   CHECK(access(path, R_OK) == 0);
 
@@ -100,11 +100,11 @@ int main(int argc, char** argv) {
   CHECK(strlen(tmpdump_strerror(TMPDUMP_FAILED)) > 0);
   CHECK(tmpdump_wait_file("lib/a.so", -1) == TMPDUMP_OK);
 
-  fclose(orders);
+  CHECK(fclose(orders) == 0);
   int status = 0;
   CHECK(waitpid(daemon_pid, &status, 0) == daemon_pid && status == 0);
   char command[64];
-  snprintf(command, sizeof command, "rm -rf %s", destination);
+  CHECK(snprintf(command, sizeof command, "rm -rf %s", destination) > 0);
   CHECK(system(command) == 0);
   puts("client_test: ok");
   return 0;

@@ -166,6 +166,10 @@ TEST_CASE("nothing that is signed may differ") {
   CHECK(changed([](Request& r) { r.target = example_presigned().target; }) ==
         "InvalidArgument"); // both forms
 
+  CHECK(changed([](Request& r) {
+          std::erase_if(r.headers, [](auto& h) { return h.first == "x-amz-content-sha256"; });
+        }) == "InvalidRequest");
+
   Request presigned = example_presigned();
   presigned.target.replace(presigned.target.find("86400"), 5, "86401");
   CHECK(verdict(presigned) == "SignatureDoesNotMatch");

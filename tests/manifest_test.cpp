@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // The daemon's side: what it writes can be read, and what a predecessor left is kept.
 #include "manifest/dependencies.h"
+#include "manifest/futex.h"
 #include "manifest/reader.h"
 #include "manifest/writer.h"
 #include "support/destination_fixture.h"
 
+#include <atomic>
 #include <sys/stat.h>
 #include <thread>
 
@@ -118,9 +120,9 @@ TEST_CASE("needed names mean the archive's files") {
 
 TEST_CASE("more edges than there is room for mean everything, not fewer") {
   DestinationFixture destination;
-  std::vector<std::string> names;
-  for (int i = 0; i < 40; ++i)
-    names.push_back("lib" + std::to_string(i) + ".so");
+  std::vector<std::string> names(40);
+  for (std::size_t i = 0; i < names.size(); ++i)
+    names[i] = "lib" + std::to_string(i) + ".so";
   for (const std::string& name : names)
     destination.holds(name, library_that_needs(names)); // 40 * 39 edges, room for 1024
   auto writer = destination.start_listed();
@@ -207,6 +209,80 @@ TEST_CASE("one daemon at a time works on a destination, and nobody else's direct
   std::filesystem::permissions(destination.file(".tmpdump"), std::filesystem::perms(0777));
   CHECK(Writer::create(destination.path(), "").error().code == Errc::denied);
   CHECK(Reader::open(destination.path()).error().code == Errc::denied);
+}
+
+namespace {
+
+// A thread that is asleep on a futex word of the manifest when the test goes on. No time limit cuts its
+// sleep: if nothing wakes it, the destructor hangs and ctest's limit reports it.
+class Sleeper {
+public:
+  Sleeper(const std::uint32_t& word, std::uint32_t expected)
+      : thread_([this, &word, expected] {
+          id_ = ::gettid();
+          while (tmpdump_load32(&word) == expected)
+            futex_wait(&word, expected, std::chrono::hours(24));
+        }) {
+    while (!asleep())
+      std::this_thread::yield();
+  }
+  ~Sleeper() { thread_.join(); }
+  Sleeper(const Sleeper&) = delete;
+  Sleeper& operator=(const Sleeper&) = delete;
+
+private:
+  [[nodiscard]] bool asleep() const {
+    if (id_ == 0) return false;
+    // The running system call's number and first argument: proc(5).
+    std::ifstream file("/proc/self/task/" + std::to_string(id_) + "/syscall");
+    long number = -1;
+    return file >> number && number == SYS_futex;
+  }
+  std::atomic<pid_t> id_{0};
+  std::thread thread_;
+};
+
+} // namespace
+
+TEST_CASE("every change wakes who sleeps on its word") {
+  if (!std::ifstream("/proc/self/syscall")) return; // a kernel without it cannot tell that somebody sleeps
+  DestinationFixture destination;
+  for (const char* name : {"a", "b", "c"})
+    destination.holds(name, "x");
+  auto writer = destination.start();
+  const auto map = [&] {
+    const int directory = ::open(destination.file(".tmpdump").c_str(), O_PATH | O_CLOEXEC);
+    auto mapped = map_manifest(directory, TMPDUMP_MANIFEST_NAME, false).value();
+    ::close(directory);
+    return mapped;
+  };
+  {
+    const auto mapped = map();
+    const Sleeper sleeper(mapped.view.header->state, TMPDUMP_STATE_STARTING);
+    writer.set_listing("", destination.listing()).value();
+  }
+  auto mapped = map();
+  {
+    const Sleeper on_entry(mapped.view.progress[0].state, TMPDUMP_ENTRY_PENDING);
+    const Sleeper on_change(mapped.view.header->changed, mapped.view.header->changed);
+    destination.publish(writer, "a");
+  }
+  SECTION("failure") {
+    const Sleeper on_entry(mapped.view.progress[1].state, TMPDUMP_ENTRY_PENDING);
+    const Sleeper on_all(mapped.view.header->state, TMPDUMP_STATE_LISTED);
+    writer.fail({Errc::io, "x"});
+  }
+  SECTION("a new generation") {
+    const Sleeper on_entry(mapped.view.progress[1].state, TMPDUMP_ENTRY_PENDING);
+    const Sleeper on_all(mapped.view.header->state, TMPDUMP_STATE_LISTED);
+    writer.restart().value();
+  }
+  SECTION("ready") {
+    const Sleeper on_all(mapped.view.header->state, TMPDUMP_STATE_LISTED);
+    destination.publish(writer, "b");
+    destination.publish(writer, "c");
+    writer.ready().value();
+  }
 }
 
 TEST_CASE("a follower hears of every change") {

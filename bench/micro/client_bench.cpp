@@ -28,7 +28,7 @@ double now_ns() {
 
 void require(bool holds, const char* what) {
   if (holds) return;
-  std::fprintf(stderr, "client_bench: %s: the answer is wrong, so is the time\n", what);
+  static_cast<void>(std::fprintf(stderr, "client_bench: %s: the answer is wrong, so is the time\n", what));
   std::exit(1);
 }
 
@@ -90,6 +90,7 @@ void ready_files(int files, const char* what) {
   writer.set_listing("", archive.listing).value();
   publish_all(writer, archive);
   std::vector<std::string> paths;
+  paths.reserve(static_cast<std::size_t>(files));
   for (int i = 0; i < files; ++i)
     paths.push_back(archive.path(i));
   tmpdump_client client{.destination = archive.destination.c_str(), .current = nullptr};

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/fetch_command.h"
 
+#include "base/process.h"
 #include "cli/progress_bar.h"
 #include "cli/size.h"
-#include "cli/version.h"
 #include "credentials/credentials.h"
 #include "net/network.h"
 #include "prefetch/prefetch.h"
 #include "s3/file_source.h"
 #include "s3/http_source.h"
+#include "version.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -21,7 +22,6 @@
 #include <cstdio>
 #include <exception>
 #include <fnmatch.h>
-#include <fstream>
 
 namespace tmpdump::cli {
 
@@ -45,20 +45,6 @@ std::function<bool(const zip::Entry&)> make_filter(const FetchArguments& argumen
     if (!arguments.include.empty() && !matches_any(arguments.include, entry.path)) return false;
     return !matches_any(arguments.exclude, entry.path);
   };
-}
-
-// Highest resident set of this process in KiB. Not getrusage: its figure survives exec, and so is the
-// parent's.
-std::uint64_t peak_memory_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;) {
-    if (word == "VmHWM:") {
-      std::uint64_t kib = 0;
-      status >> kib;
-      return kib;
-    }
-  }
-  return 0;
 }
 
 void print_list(const zip::Directory& directory, const std::function<bool(const zip::Entry&)>& wanted) {
@@ -94,7 +80,7 @@ void print_summary(const prefetch::Summary& summary, const std::string& source) 
       static_cast<unsigned long long>(summary.files + summary.symlinks),
       format_size(summary.received).c_str(), seconds, format_size(rate).c_str(),
       static_cast<unsigned long long>(summary.requests), static_cast<unsigned long long>(summary.retries),
-      static_cast<unsigned long long>(summary.hedges), static_cast<double>(peak_memory_kib()) / 1024.0);
+      static_cast<unsigned long long>(summary.hedges), static_cast<double>(peak_memory()) / 1048576.0);
 }
 
 // Redraws until cancelled. Owns itself.
@@ -138,7 +124,7 @@ result<void> FetchRun::open() {
   } else {
     net::NetworkOptions network;
     network.ca_bundle = options_.ca_bundle;
-    network.user_agent = user_agent;
+    network.user_agent = std::string("tmpdump/") + version;
     network_.emplace(context_, network);
     credentials_.emplace(options_, *network_);
     source_ = std::make_unique<s3::HttpSource>(options_, *network_, *credentials_,
@@ -192,9 +178,10 @@ int FetchRun::fetch() {
   Trace* const trace = options_.trace_file.empty() ? nullptr : &trace_;
   prefetch::Observer observer;
   if (trace != nullptr) {
-    observer.published = [trace](const zip::Entry& entry) {
+    observer.published = [trace](const zip::Entry& entry) -> result<void> {
       trace->instant("files", 0, printable(entry.path), Trace::Clock::now(),
                      {{"bytes", std::to_string(entry.size)}});
+      return {};
     };
   }
   const auto summary =

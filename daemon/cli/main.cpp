@@ -2,7 +2,7 @@
 // The program `tmpdump`.
 #include "cli/fetch_command.h"
 #include "cli/size.h"
-#include "cli/version.h"
+#include "version.h"
 
 #include <CLI/CLI.hpp>
 
@@ -65,7 +65,7 @@ void describe_fetch(CLI::App& fetch, FetchArguments& arguments) {
 
 int run(int argc, char** argv) {
   CLI::App app("tmpdump: large native libraries from S3 into a directory, in parallel", "tmpdump");
-  app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::cli::version);
+  app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::version);
   app.require_subcommand(1);
   FetchArguments fetch_arguments;
   auto* const fetch = app.add_subcommand("fetch", "Fetch an archive and unpack it as it arrives");

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 namespace tmpdump::manifest {
 
@@ -80,7 +79,7 @@ void write_listing(std::span<const ListedEntry> entries, tmpdump_manifest_header
                 .path_size = size,
                 .mode = entry.mode,
                 .reserved = 0};
-    std::memcpy(strings + string_at, entry.path.data(), size);
+    std::copy_n(entry.path.data(), size, strings + string_at);
     string_at += size + 1;
     const std::uint64_t hash = tmpdump_manifest_hash(0, entry.path.data(), size);
     std::uint32_t slot = static_cast<std::uint32_t>(hash) & (header.slot_count - 1);

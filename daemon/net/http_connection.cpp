@@ -24,14 +24,20 @@ constexpr std::size_t fair_share = std::size_t{1} << 20U;
 constexpr std::string_view idle_close = "the server closed the idle connection";
 
 // Everything that an operation needs, kept alive by it: the connection itself may be gone when it resumes.
-class Session : public std::enable_shared_from_this<Session> {
+class Session {
 public:
   Session(std::shared_ptr<Stream> stream, Origin origin, std::string user_agent, const ConnectionTimes& times)
       : stream_(std::move(stream)), origin_(std::move(origin)), user_agent_(std::move(user_agent)),
         times_(times) {}
 
-  asio::awaitable<result<ResponseHead>> request(const Request& request, std::chrono::milliseconds first_byte);
-  asio::awaitable<result<std::size_t>> read_body(MutableBytes out, std::chrono::milliseconds progress);
+  // `self` keeps the session from the call on, not only from the coroutine's first step on.
+  asio::awaitable<result<ResponseHead>> request(std::shared_ptr<Session> self, result<std::string> wire,
+                                                bool is_head, std::chrono::milliseconds first_byte);
+  asio::awaitable<result<std::size_t>> read_body(std::shared_ptr<Session> self, MutableBytes out,
+                                                 std::chrono::milliseconds progress);
+  [[nodiscard]] result<std::string> serialize(const Request& request) const {
+    return net::serialize(request, origin_, user_agent_);
+  }
   [[nodiscard]] bool reusable() const {
     return body_ == Body::complete && keep_alive_ && begin_ == end_ && stream_->is_open();
   }
@@ -78,16 +84,15 @@ private:
   unsigned answered_ = 0; // responses so far
 };
 
-asio::awaitable<result<ResponseHead>> Session::request(const Request& request,
+asio::awaitable<result<ResponseHead>> Session::request([[maybe_unused]] std::shared_ptr<Session> self,
+                                                       result<std::string> wire, bool is_head,
                                                        std::chrono::milliseconds first_byte) {
-  const auto self = shared_from_this();
   if (!reusable()) co_return failure("not in a state to take a request", Errc::usage);
-  auto wire = serialize(request, origin_, user_agent_);
   if (!wire) co_return std::move(wire).error();
   body_ = Body::pending;
   result<ResponseHead> head = cancelled(origin_);
   try {
-    head = co_await converse(std::move(*wire), request.method == "HEAD", first_byte);
+    head = co_await converse(std::move(*wire), is_head, first_byte);
   } catch (const boost::system::system_error&) {
     // Asio throws operation_aborted at an await that follows a cancellation: `head` says so already.
   }
@@ -209,12 +214,12 @@ result<ResponseHead> Session::accept_head() {
   return head;
 }
 
-asio::awaitable<result<std::size_t>> Session::read_body(MutableBytes out,
+asio::awaitable<result<std::size_t>> Session::read_body([[maybe_unused]] std::shared_ptr<Session> self,
+                                                        MutableBytes out,
                                                         std::chrono::milliseconds progress) {
   if (body_ == Body::complete) co_return std::size_t{0};
   if (body_ == Body::pending || out.empty())
     co_return failure("read_body without a response or room", Errc::usage);
-  const auto self = shared_from_this();
   if (unyielded_ >= fair_share) {
     unyielded_ = 0;
     co_await asio::post(stream_->executor(), asio::use_awaitable);
@@ -343,11 +348,11 @@ public:
 
   asio::awaitable<result<ResponseHead>> request(const Request& request,
                                                 std::chrono::milliseconds first_byte) override {
-    return session_->request(request, first_byte);
+    return session_->request(session_, session_->serialize(request), request.method == "HEAD", first_byte);
   }
   asio::awaitable<result<std::size_t>> read_body(MutableBytes out,
                                                  std::chrono::milliseconds progress) override {
-    return session_->read_body(out, progress);
+    return session_->read_body(session_, out, progress);
   }
   [[nodiscard]] bool reusable() const override { return session_->reusable(); }
   void close() override { session_->close(); }

@@ -48,8 +48,11 @@ struct Network::State {
 
   result<std::shared_ptr<TlsContext>> tls_context();
   asio::awaitable<result<std::unique_ptr<Connection>>> connect(Origin origin);
-  asio::awaitable<result<Network::Response>> converse(Origin origin, const Request& request,
-                                                      std::size_t max_body, std::chrono::milliseconds total);
+  asio::awaitable<result<std::unique_ptr<Connection>>> guarded_connect(Origin origin);
+  asio::awaitable<result<Response>> converse(Origin origin, Request request, std::size_t max_body,
+                                             std::chrono::milliseconds total);
+  asio::awaitable<result<Response>> exchange(Origin origin, Request request, std::size_t max_body,
+                                             std::chrono::milliseconds total);
 
   asio::io_context& context;
   NetworkOptions options;
@@ -100,16 +103,16 @@ asio::awaitable<result<std::unique_ptr<Connection>>> Network::State::connect(Ori
   co_return make_http_connection(stream, std::move(origin), options.user_agent, times);
 }
 
-asio::awaitable<result<std::unique_ptr<Connection>>> Network::connect(const Origin& origin) {
-  // Asio throws operation_aborted at an await that follows a cancellation.
+// Asio throws operation_aborted at an await that follows a cancellation.
+asio::awaitable<result<std::unique_ptr<Connection>>> Network::State::guarded_connect(Origin origin) {
   try {
-    co_return co_await state_->connect(origin);
+    co_return co_await connect(origin);
   } catch (const boost::system::system_error&) {
     co_return cancelled(origin);
   }
 }
 
-asio::awaitable<result<Network::Response>> Network::State::converse(Origin origin, const Request& request,
+asio::awaitable<result<Network::Response>> Network::State::converse(Origin origin, Request request,
                                                                     std::size_t max_body,
                                                                     std::chrono::milliseconds total) {
   try {
@@ -134,21 +137,31 @@ asio::awaitable<result<Network::Response>> Network::State::converse(Origin origi
   }
 }
 
+asio::awaitable<result<Network::Response>> Network::State::exchange(Origin origin, Request request,
+                                                                    std::size_t max_body,
+                                                                    std::chrono::milliseconds total) {
+  using namespace asio::experimental::awaitable_operators;
+  asio::steady_timer limit(context, deadline_after(total));
+  try {
+    auto first = co_await (converse(origin, std::move(request), max_body, total) ||
+                           limit.async_wait(asio::use_awaitable));
+    if (first.index() == 0) co_return std::get<0>(std::move(first));
+    co_return Failure{Errc::timeout, origin.display() + ": no complete answer within " +
+                                         std::to_string(total.count()) + " ms"};
+  } catch (const std::exception&) { // the timer was cancelled, and so was the conversation
+    co_return cancelled(origin);
+  }
+}
+
+// Not coroutines themselves: what they are called with need only live until they return.
+asio::awaitable<result<std::unique_ptr<Connection>>> Network::connect(const Origin& origin) {
+  return state_->guarded_connect(origin);
+}
+
 asio::awaitable<result<Network::Response>> Network::exchange(const Origin& origin, const Request& request,
                                                              std::size_t max_body,
                                                              std::chrono::milliseconds total) {
-  using namespace asio::experimental::awaitable_operators;
-  const Origin to = origin;
-  asio::steady_timer limit(state_->context, deadline_after(total));
-  try {
-    auto first =
-        co_await (state_->converse(to, request, max_body, total) || limit.async_wait(asio::use_awaitable));
-    if (first.index() == 0) co_return std::get<0>(std::move(first));
-    co_return Failure{Errc::timeout,
-                      to.display() + ": no complete answer within " + std::to_string(total.count()) + " ms"};
-  } catch (const std::exception&) { // the timer was cancelled, and so was the conversation
-    co_return cancelled(to);
-  }
+  return state_->exchange(origin, request, max_body, total);
 }
 
 } // namespace tmpdump::net

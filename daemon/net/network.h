@@ -71,9 +71,10 @@ struct ConnectionTimes {
 
 // One keep-alive HTTP/1.1 connection. One exchange at a time:
 //   request() -> read_body() until 0 -> (reusable()) -> request() ...
-// A failure leaves it unusable. Cancelling the coroutine (Asio cancellation, terminal) or close() ends it,
-// and so does its destructor, even while an operation is pending: buffers are touched only while a call runs,
-// never between its suspension and its failure with Errc::cancelled.
+// A request is copied before request() returns its awaitable. A failure leaves the connection unusable.
+// Cancelling the coroutine (Asio cancellation, terminal) or close() ends it, and so does its destructor, even
+// while an operation is pending: buffers are touched only while a call runs, never between its suspension and
+// its failure with Errc::cancelled.
 class Connection {
 public:
   virtual ~Connection() = default;
@@ -119,6 +120,8 @@ public:
   Network(const Network&) = delete;
   Network& operator=(const Network&) = delete;
 
+  // Both functions copy what they are given before they return their awaitable.
+  //
   // Connects (TCP_NODELAY; TLS 1.2+ with SNI and verification of chain and host name). Addresses are taken in
   // turn by successive calls, so that many connections spread over all of them; one that does not answer
   // within 250 ms is raced by the next (RFC 8305). A failed address is tried last for a while.

@@ -48,7 +48,7 @@ private:
   int socket_errno_ = 0;
   bool socket_ended_ = false, established_ = false, broken_ = false;
   std::optional<IoStatus> ended_; // how reading ended
-  std::string refusal_; // why the certificate was not accepted
+  std::string refusal_;           // why the certificate was not accepted
   std::string error_;
   std::unique_ptr<SSL, SslFree> ssl_;
 };

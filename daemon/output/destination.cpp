@@ -16,7 +16,9 @@ namespace {
 
 constexpr mode_t mode_mask = 0777; // setuid, setgid and sticky are never set
 
-constexpr std::uint64_t reserve_from = 128 * 1024;
+// From this size on, bytes, fallocate pays on ext4: writes of a large file become 20 to 40 % faster. Below,
+// it costs about 10 us a file of 40 to 60. On tmpfs it only moves the cost of the pages to the front.
+constexpr std::uint64_t reserve_from = std::uint64_t{128} * 1024;
 
 result<void> reserve(const Directories& directories, int fd, std::string_view path, std::uint64_t size) {
   if (size < reserve_from) return {};

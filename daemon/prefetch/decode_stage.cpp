@@ -141,7 +141,8 @@ void DecodeStage::State::distribute(const fetch::Piece& piece) {
     const std::uint64_t to = std::min(end, task->entry->region_end);
     if (from >= to) continue;
     task->keep({piece.chunk, from,
-                piece.bytes.subspan(static_cast<std::size_t>(from - piece.offset), static_cast<std::size_t>(to - from))});
+                piece.bytes.subspan(static_cast<std::size_t>(from - piece.offset),
+                                    static_cast<std::size_t>(to - from))});
     if (!task->queued_or_running && task->has_bytes())
       make_ready(static_cast<std::size_t>(task - tasks.begin()));
   }
@@ -216,14 +217,14 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
 // Without the lock; the stream is complete.
 result<void> DecodeStage::State::complete(Task& task) {
   if (task.entry->kind == zip::Kind::symlink) {
-    // The check needs no other link: ".." is allowed only before the first name, so the target descends from a real
-    // directory, and through other links only to places that obey the same rule.
+    // The check needs no other link: ".." is allowed only before the first name, so the target descends from
+    // a real directory, and through other links only to places that obey the same rule.
     const auto& target = task.stream->symlink_target();
     TMPDUMP_CHECK(zip::check_symlink_target(*task.entry, target));
     TMPDUMP_CHECK(destination->make_symlink(task.entry->path, target));
   }
   task.stream.reset();
-  if (callbacks.published) callbacks.published(*task.entry);
+  if (callbacks.published) return callbacks.published(*task.entry);
   return {};
 }
 

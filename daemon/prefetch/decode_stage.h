@@ -25,8 +25,8 @@ namespace tmpdump::prefetch {
 class DecodeStage {
 public:
   struct Callbacks {
-    // A file, directory or symlink is in its place.
-    std::function<void(const zip::Entry&)> published;
+    // A file, directory or symlink is in its place. A failure ends the stage.
+    std::function<result<void>(const zip::Entry&)> published;
     // Once: every entry is done, or the first failure.
     std::function<void(result<void>)> ended;
   };

@@ -97,10 +97,11 @@ awaitable<result<void>> run_once(Run& run) {
 
   DecodeStage::Callbacks callbacks;
   std::atomic<bool> first{true};
-  callbacks.published = [&](const zip::Entry& entry) {
+  callbacks.published = [&](const zip::Entry& entry) -> result<void> {
     if (first.exchange(false)) run.summary.first_file = Clock::now();
     run.progress.files_done.fetch_add(1, std::memory_order_relaxed);
-    if (run.observer.published) run.observer.published(entry);
+    if (run.observer.published) return run.observer.published(entry);
+    return result<void>{};
   };
   callbacks.ended = [end, &context = run.context](result<void> outcome) {
     asio::post(context, [end, outcome = std::move(outcome)] {
@@ -121,6 +122,7 @@ awaitable<result<void>> run_once(Run& run) {
       [&](fetch::Piece piece) {
         if (run.summary.first_byte == Clock::time_point{}) run.summary.first_byte = Clock::now();
         run.progress.received.fetch_add(piece.bytes.size(), std::memory_order_relaxed);
+        if (run.observer.received) run.observer.received(piece.bytes.size());
         if (!reader.deliver(piece)) stage.add(std::move(piece));
       },
       run.trace);
@@ -135,7 +137,8 @@ awaitable<result<void>> run_once(Run& run) {
   };
   const std::unique_ptr<void, decltype(stop)> guard(&run, stop);
 
-  const auto front = run.settings.wanted ? std::vector<fetch::Slice>{} : fetch::speculative_front();
+  const bool speculate = run.settings.speculate && !run.settings.wanted;
+  const auto front = speculate ? fetch::speculative_front() : std::vector<fetch::Slice>{};
   zip::Limits limits;
   limits.max_entries = run.settings.max_entries;
   auto read = co_await reader.read(*transfer, front, limits, run.source.display());
@@ -145,7 +148,10 @@ awaitable<result<void>> run_once(Run& run) {
   run.summary.etag = reader.object().etag;
   run.summary.archive_size = reader.object().size;
 
-  const auto wanted = select(directory, run.settings);
+  auto wanted = select(directory, run.settings);
+  if (run.observer.directory) {
+    TMPDUMP_CO_TRY(wanted, run.observer.directory(reader.object(), directory, std::move(wanted)));
+  }
   std::uint64_t unpacked = 0;
   std::vector<fetch::Region> regions;
   regions.reserve(wanted.size());
@@ -158,8 +164,6 @@ awaitable<result<void>> run_once(Run& run) {
   TMPDUMP_CO_CHECK(check_space(run, unpacked));
   run.progress.files_wanted = wanted.size();
   run.progress.expected = expected;
-  if (run.observer.directory) run.observer.directory(reader.object(), directory, wanted);
-
   stage.set_entries(wanted, run.destination);
   transfer->abandon_unless([&](fetch::Slice slice) {
     const auto region = std::partition_point(regions.begin(), regions.end(),
@@ -222,6 +226,7 @@ awaitable<result<Summary>> prefetch(asio::io_context& context, s3::ObjectSource&
     if (!outcome) co_return outcome.error();
     break;
   }
+  run.summary.connected = source.first_connected();
   run.summary.requests = source.requests();
   run.summary.connections = source.connections();
   co_return run.summary;

@@ -23,13 +23,19 @@ namespace tmpdump::prefetch {
 
 using Clock = std::chrono::steady_clock;
 
-// What the pipeline tells while it runs. Called from the network thread, but `published` from decoder
-// threads; must not block. A run that starts over (the object changed) calls `directory` again.
+// What the pipeline tells while it runs, and asks. Called from the network thread, but `published` from
+// decoder threads; must not block. A failure ends the run with it. Unset members are skipped.
 struct Observer {
-  std::function<void(const fetch::ObjectInfo&, const zip::Directory&,
-                     const std::vector<const zip::Entry*>& wanted)>
+  // The directory is known; `wanted` is sorted by place in the archive. Returns what to fetch of it: all of
+  // it, or less where a predecessor's files are still good. A run that starts over (the object changed) calls
+  // it again.
+  std::function<result<std::vector<const zip::Entry*>>(const fetch::ObjectInfo&, const zip::Directory&,
+                                                       std::vector<const zip::Entry*> wanted)>
       directory;
-  std::function<void(const zip::Entry&)> published;
+  // The entry is whole and at its place.
+  std::function<result<void>(const zip::Entry&)> published;
+  // So many more bytes of the archive have arrived.
+  std::function<void(std::uint64_t)> received;
 };
 
 // Readable from any thread while the pipeline runs.
@@ -45,8 +51,11 @@ struct Settings {
   unsigned decoders = 0;                 // threads; 0: one a core that we may run on
   std::optional<std::uint64_t> max_size; // bytes unpacked; none: free space at the destination
   std::uint64_t max_entries = 200'000;
-  // Which entries are wanted; unset: all. With a filter nothing is asked for before the directory is known.
+  // Which entries are wanted; unset: all.
   std::function<bool(const zip::Entry&)> wanted;
+  // Ask for the archive's front before its directory is known. Not when a filter, or files kept from before,
+  // make it likely that the front is not needed.
+  bool speculate = true;
   fetch::RetryPolicy retry;
   fetch::HedgePolicy hedge;
   std::uint64_t range_size = 8U << 20U;
@@ -63,7 +72,7 @@ struct Summary {
   std::uint64_t requests = 0, connections = 0, retries = 0, hedges = 0;
   std::uint64_t restarts = 0; // because the object changed
   // Zero: did not happen.
-  Clock::time_point started, first_byte, directory_known, first_file, ready;
+  Clock::time_point started, connected, first_byte, directory_known, first_file, ready;
 };
 
 // Everything of `source` into `destination`. On failure what was published stays, whole; nothing else does.

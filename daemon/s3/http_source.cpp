@@ -49,9 +49,10 @@ struct HttpSource::State {
   std::vector<Pooled> idle;             // last in, first out: the warmest window first
   unsigned connections = 0;
   std::uint64_t requests = 0;
+  net::Clock::time_point first_connected{};
 
   boost::asio::awaitable<attempt_result<Pooled>> acquire(const net::Origin& origin, bool& reused);
-  bool closing = false;         // nothing is kept any more
+  bool closing = false; // nothing is kept any more
   void release(Pooled pooled) {
     if (!closing && pooled.connection->reusable()) idle.push_back(std::move(pooled));
   }
@@ -76,6 +77,7 @@ boost::asio::awaitable<attempt_result<Pooled>> HttpSource::State::acquire(const 
                      {"outcome", connected ? "connected" : connected.error().message}});
   }
   if (!connected) co_return transport_failure(std::move(connected).error());
+  if (first_connected == net::Clock::time_point{}) first_connected = net::Clock::now();
   co_return Pooled{std::move(*connected), origin, number};
 }
 
@@ -381,6 +383,10 @@ std::uint64_t HttpSource::requests() const {
 }
 std::uint64_t HttpSource::connections() const {
   return state_->connections;
+}
+
+std::chrono::steady_clock::time_point HttpSource::first_connected() const {
+  return state_->first_connected;
 }
 
 } // namespace tmpdump::s3

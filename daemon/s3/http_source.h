@@ -27,6 +27,8 @@ public:
   [[nodiscard]] std::uint64_t requests() const override;
   [[nodiscard]] std::uint64_t connections() const override;
 
+  [[nodiscard]] std::chrono::steady_clock::time_point first_connected() const override;
+
   struct State; // shared with the bodies, which return their connection
 private:
   std::shared_ptr<State> state_;

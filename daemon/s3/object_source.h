@@ -78,6 +78,8 @@ public:
   [[nodiscard]] virtual std::string display() const = 0;
   [[nodiscard]] virtual std::uint64_t requests() const = 0;    // sent so far
   [[nodiscard]] virtual std::uint64_t connections() const = 0; // opened so far
+  // When the first connection could carry a request; zero: none has.
+  [[nodiscard]] virtual std::chrono::steady_clock::time_point first_connected() const { return {}; }
 };
 
 } // namespace tmpdump::s3

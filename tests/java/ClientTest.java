@@ -4,6 +4,9 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
 import java.util.concurrent.CompletableFuture;
 import tmpdump.Tmpdump;
 import tmpdump.TmpdumpException;
@@ -15,6 +18,7 @@ public final class ClientTest {
 
   public static void main(String[] arguments) throws Exception {
     String destination = System.getenv("TMPDUMP_DEST");
+    removeOldManifest(Paths.get(destination, ".tmpdump"));
     expectFailure(3, () -> Tmpdump.await(-1)); // no daemon
     check(!Tmpdump.awaitFile("/usr/lib/libc.so.6", -1), "a system library is not ours");
 
@@ -40,6 +44,12 @@ public final class ClientTest {
     daemon.getOutputStream().close();
     check(daemon.waitFor() == 0, "the daemon's end");
     System.out.println("ClientTest: ok on Java " + System.getProperty("java.version"));
+  }
+
+  private static void removeOldManifest(Path directory) throws IOException {
+    for (String name : new String[] {"manifest", "manifest.previous", "lock", ""}) {
+      Files.deleteIfExists(directory.resolve(name));
+    }
   }
 
   private static void order(String line) throws IOException {

@@ -136,6 +136,15 @@ last=${presigned: -1}
 check "a flipped bit in it" test "$(status_of "${presigned%?}$(tr '0-9a-f' '1-9a-f0' <<<"$last")")" = 403
 check "presigned for HEAD by a GET's signature" test "$(status_of -I "$presigned")" = 403
 
+echo "# curl's signatures"
+signed() {
+  curl -s --aws-sigv4 aws:amz:us-east-1:s3 --user "$AWS_ACCESS_KEY_ID:$1" -o "$work/got" -w '%{http_code}' "${@:2}"
+}
+hash='x-amz-content-sha256: UNSIGNED-PAYLOAD'
+check "the right secret" test "$(signed "$AWS_SECRET_ACCESS_KEY" -H "$hash" -r 3-9 "$target")" = 206
+check "a wrong secret" test "$(signed wrong -H "$hash" "$target")" = 403
+check "without the payload's hash" test "$(signed "$AWS_SECRET_ACCESS_KEY" "$target")" = 400
+
 echo "# the aws CLI: denied"
 refused "no signature" AccessDenied aws --no-sign-request s3api get-object --bucket bucket --key dir/file.bin "$work/got"
 refused "a wrong secret" SignatureDoesNotMatch \

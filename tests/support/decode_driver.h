@@ -44,7 +44,7 @@ private:
 };
 
 using Sizes = std::function<std::size_t()>; // the next chunk's size, at least 1, at most max_chunk
-inline constexpr std::size_t max_chunk = 256 * 1024;
+inline constexpr std::size_t max_chunk = std::size_t{256} * 1024;
 
 inline Sizes always(std::size_t size) {
   return [size] { return size; };
@@ -67,8 +67,8 @@ struct Outcome {
 };
 
 // Offers `input` in chunks; what is left over of one is offered again with the next.
-inline Outcome run(Decoder& decoder, std::string_view input, Sizes in_sizes = always(max_chunk),
-                   Sizes out_sizes = always(max_chunk)) {
+inline Outcome run(Decoder& decoder, std::string_view input, const Sizes& in_sizes = always(max_chunk),
+                   const Sizes& out_sizes = always(max_chunk)) {
   static GuardedMemory in_memory(max_chunk), out_memory(max_chunk);
   Outcome outcome;
   while (!outcome.finished) {

@@ -199,20 +199,18 @@ std::optional<ErrorAnswer> check_coverage(const Request& request, const Signatur
                          .code = "AccessDenied",
                          .message = "There were headers present in the request which were not signed",
                          .details = {{"HeadersNotSigned", name}}};
+  if (signature.how == SignedHow::header && !request.header("x-amz-content-sha256"))
+    return ErrorAnswer{.status = 400,
+                       .code = "InvalidRequest",
+                       .message = "Missing required header for this request: x-amz-content-sha256"};
   if (!std::ranges::is_sorted(signature.signed_headers)) return malformed("SignedHeaders must be sorted.");
   return std::nullopt;
 }
 
-std::optional<ErrorAnswer> check_payload(const Request& request, const Signature& signature) {
-  const auto declared = request.header("x-amz-content-sha256");
-  if (!declared) {
-    if (signature.how == SignedHow::presigned) return std::nullopt;
-    return ErrorAnswer{.status = 400,
-                       .code = "InvalidRequest",
-                       .message = "Missing required header for this request: x-amz-content-sha256"};
-  }
-  if (*declared == "UNSIGNED-PAYLOAD" || declared->starts_with("STREAMING-")) return std::nullopt;
-  if (*declared == sha256_hex(request.body)) return std::nullopt;
+std::optional<ErrorAnswer> check_payload(const Request& request) {
+  const std::string declared = request.header("x-amz-content-sha256").value_or("UNSIGNED-PAYLOAD");
+  if (declared == "UNSIGNED-PAYLOAD" || declared.starts_with("STREAMING-")) return std::nullopt;
+  if (declared == sha256_hex(request.body)) return std::nullopt;
   return ErrorAnswer{.status = 400,
                      .code = "XAmzContentSHA256Mismatch",
                      .message =
@@ -276,7 +274,7 @@ std::optional<ErrorAnswer> check_signature(const Request& request, const Signatu
                                    {"CanonicalRequest", canonical}}};
   if (credentials->expired)
     return ErrorAnswer{.status = 400, .code = "ExpiredToken", .message = "The provided token has expired."};
-  return check_payload(request, signature);
+  return check_payload(request);
 }
 
 } // namespace tmpdump::test

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lambda/archive.h"
+
+#include "lambda/report.h"
+#include "s3/file_source.h"
+#include "s3/http_source.h"
+
+#include <algorithm>
+
+namespace tmpdump::lambda {
+
+using boost::asio::awaitable;
+
+Archive::Archive(boost::asio::io_context& context, net::Network& network, const config::Options& options,
+                 manifest::Writer& manifest, const Surroundings& surroundings)
+    : context_(context), network_(network), options_(options), manifest_(manifest), around_(surroundings) {}
+
+Archive::~Archive() {
+  if (destination_) destination_->clean_up();
+}
+
+void Archive::debug(std::string_view event, std::string_view detail) const {
+  if (options_.log == config::LogLevel::debug) around_.print(debug_line(event, detail));
+}
+
+result<void> Archive::open_source() {
+  if (const auto* file = std::get_if<config::FileUri>(&options_.source)) {
+    TMPDUMP_TRY(source_, s3::FileSource::open(file->path));
+    return {};
+  }
+  credentials_.emplace(options_, network_);
+  source_ = std::make_unique<s3::HttpSource>(options_, network_, *credentials_,
+                                             options_.trace_file.empty() ? nullptr : &trace_);
+  return {};
+}
+
+// The manifest learns what there is; what a predecessor left whole need not be fetched.
+result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& object,
+                                                     const zip::Directory& directory,
+                                                     std::vector<const zip::Entry*> wanted) {
+  if (listed_) TMPDUMP_CHECK(manifest_.restart());
+  listed_ = true;
+  first_entry_ = directory.entries.data();
+  std::vector<manifest::ListedEntry> entries;
+  entries.reserve(directory.entries.size());
+  for (const auto& entry : directory.entries) {
+    entries.push_back({entry.path, entry.kind, entry.mode, entry.size, entry.crc});
+  }
+  TMPDUMP_TRY(auto kept, manifest_.set_listing(object.etag, std::move(entries)));
+  std::sort(kept.begin(), kept.end());
+  kept_ = kept.size();
+  debug("directory",
+        std::to_string(directory.entries.size()) + " entries, " + std::to_string(kept_) + " kept");
+  std::erase_if(wanted, [&](const zip::Entry* entry) {
+    return std::binary_search(kept.begin(), kept.end(), static_cast<std::uint32_t>(entry - first_entry_));
+  });
+  return wanted;
+}
+
+prefetch::Observer Archive::observe() {
+  prefetch::Observer observer;
+  observer.directory = [this](const fetch::ObjectInfo& object, const zip::Directory& directory,
+                              std::vector<const zip::Entry*> wanted) {
+    return list(object, directory, std::move(wanted));
+  };
+  observer.published = [this](const zip::Entry& entry) {
+    auto published = manifest_.publish(static_cast<std::uint32_t>(&entry - first_entry_));
+    debug("published", printable(entry.path));
+    return published;
+  };
+  observer.received = [this](std::uint64_t bytes) { manifest_.count(TMPDUMP_COUNTER_BYTES_RECEIVED, bytes); };
+  return observer;
+}
+
+awaitable<result<prefetch::Summary>> Archive::prefetch() {
+  TMPDUMP_CO_CHECK(open_source());
+  TMPDUMP_CO_TRY(destination_, output::Destination::open(around_.destination));
+  prefetch::Settings settings;
+  settings.connections = options_.connections;
+  settings.max_size = options_.max_size;
+  settings.max_entries = options_.max_entries;
+  // A re-init finds most of it in its place.
+  settings.speculate = !manifest_.previous().has_value();
+  Trace* const trace = options_.trace_file.empty() ? nullptr : &trace_;
+  const auto observer = observe();
+  co_return co_await prefetch::prefetch(context_, *source_, *destination_, settings, observer, progress_,
+                                        trace);
+}
+
+result<void> Archive::finish(const prefetch::Summary& summary) {
+  manifest_.count(TMPDUMP_COUNTER_REQUESTS, summary.requests);
+  manifest_.count(TMPDUMP_COUNTER_RETRIES, summary.retries);
+  manifest_.count(TMPDUMP_COUNTER_HEDGES, summary.hedges);
+  TMPDUMP_CHECK(manifest_.ready());
+  if (options_.trace_file.empty()) return {};
+  return trace_.write(options_.trace_file);
+}
+
+} // namespace tmpdump::lambda

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// The archive of one function on its way to the destination, with the manifest kept up to date.
+#pragma once
+
+#include "base/error.h"
+#include "base/trace.h"
+#include "config/options.h"
+#include "credentials/credentials.h"
+#include "lambda/extension.h"
+#include "manifest/writer.h"
+#include "net/network.h"
+#include "output/destination.h"
+#include "prefetch/prefetch.h"
+#include "s3/object_source.h"
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+namespace tmpdump::lambda {
+
+// Network thread only. Everything passed in outlives it.
+class Archive {
+public:
+  Archive(boost::asio::io_context& context, net::Network& network, const config::Options& options,
+          manifest::Writer& manifest, const Surroundings& surroundings);
+  ~Archive();
+  Archive(const Archive&) = delete;
+  Archive& operator=(const Archive&) = delete;
+
+  // Each file is published in the manifest as it gets to its place. What a predecessor left under the same
+  // ETag is kept.
+  boost::asio::awaitable<result<prefetch::Summary>> prefetch();
+  // Says in the manifest that all is there, and writes the trace.
+  result<void> finish(const prefetch::Summary& summary);
+  [[nodiscard]] std::uint64_t kept() const { return kept_; }
+  // A line in the log under TMPDUMP_LOG=debug.
+  void debug(std::string_view event, std::string_view detail) const;
+
+private:
+  result<void> open_source();
+  prefetch::Observer observe();
+  result<std::vector<const zip::Entry*>> list(const fetch::ObjectInfo& object,
+                                              const zip::Directory& directory,
+                                              std::vector<const zip::Entry*> wanted);
+
+  boost::asio::io_context& context_;
+  net::Network& network_;
+  const config::Options& options_;
+  manifest::Writer& manifest_;
+  const Surroundings& around_;
+  Trace trace_;
+  std::optional<credentials::Provider> credentials_;
+  std::unique_ptr<s3::ObjectSource> source_;
+  std::optional<output::Destination> destination_;
+  prefetch::Progress progress_;
+  const zip::Entry* first_entry_ = nullptr; // of the directory that the manifest lists
+  bool listed_ = false;
+  std::uint64_t kept_ = 0;
+};
+
+} // namespace tmpdump::lambda

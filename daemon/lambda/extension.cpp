@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "lambda/extension.h"
+
+#include "base/process.h"
+#include "lambda/archive.h"
+#include "lambda/extensions_api.h"
+#include "lambda/report.h"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include <csignal>
+#include <exception>
+#include <malloc.h>
+
+namespace tmpdump::lambda {
+
+namespace asio = boost::asio;
+using asio::awaitable;
+using prefetch::Clock;
+
+namespace {
+
+// SHUTDOWN must be over within 200 ms; what is cancelled ends within a few.
+constexpr std::chrono::milliseconds farewell{150};
+
+// Of what a missing archive may be, what the original layer tolerates: no key, no bucket, no access.
+bool is_missing(const Failure& failure) {
+  return failure.code == Errc::not_found || failure.code == Errc::denied;
+}
+
+// One of the things that go on at the same time: how it ended, and how to end it.
+template <class T>
+struct Activity {
+  std::optional<result<T>> outcome;
+  asio::cancellation_signal stop;
+  bool running = false;
+};
+
+class Extension {
+public:
+  Extension(const result<config::Options>& options, const Surroundings& surroundings)
+      : options_(options), around_(surroundings) {
+    changed_.expires_at(Clock::time_point::max());
+  }
+  int run();
+
+private:
+  template <class T>
+  void start(Activity<T>& activity, awaitable<result<T>> task);
+  awaitable<result<int>> live();
+  result<void> settle(const result<prefetch::Summary>& outcome);
+  awaitable<void> give_up(const Failure& failure);
+  void tell_ready(const prefetch::Summary& summary);
+  awaitable<void> change();
+
+  const result<config::Options>& options_;
+  const Surroundings& around_;
+
+  asio::io_context context_{1};
+  asio::steady_timer changed_{context_}; // cancelled whenever an activity ends or a signal comes
+  std::optional<net::Network> network_;
+  std::optional<ExtensionsApi> api_;
+  std::optional<manifest::Writer> manifest_;
+  std::optional<Archive> archive_;
+  Clock::time_point registered_at_;
+
+  Activity<void> registration_;
+  Activity<prefetch::Summary> prefetch_;
+  Activity<Event> next_;
+  bool terminated_ = false; // SIGTERM
+  bool settled_ = false;    // ready, or missing and tolerated
+};
+
+template <class T>
+void Extension::start(Activity<T>& activity, awaitable<result<T>> task) {
+  activity.running = true;
+  activity.outcome.reset();
+  asio::co_spawn(
+      context_, std::move(task),
+      asio::bind_cancellation_slot(activity.stop.slot(),
+                                   [this, &activity](const std::exception_ptr& error, result<T> outcome) {
+                                     activity.running = false;
+                                     if (error) outcome = Failure{Errc::cancelled, "stopped"};
+                                     activity.outcome.emplace(std::move(outcome));
+                                     changed_.cancel();
+                                   }));
+}
+
+awaitable<void> Extension::change() {
+  boost::system::error_code ignored;
+  co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+}
+
+void Extension::tell_ready(const prefetch::Summary& summary) {
+  RunReport report;
+  report.version = around_.version;
+  report.uri = config::display(options_->source);
+  report.exec = around_.exec;
+  report.registered = registered_at_;
+  report.summary = summary;
+  report.kept = archive_->kept();
+  report.peak_memory = peak_memory();
+  around_.print(ready_line(report));
+  if (options_->metrics_emf) {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    around_.print(metrics_line(report, options_->function_name,
+                               std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
+  }
+}
+
+// Tells everybody how the prefetch ended. A failure is one that is not tolerated, and has not been told.
+result<void> Extension::settle(const result<prefetch::Summary>& outcome) {
+  auto finished = outcome ? archive_->finish(*outcome) : result<void>(outcome.error());
+  if (finished) {
+    tell_ready(*outcome);
+    return {};
+  }
+  if (!is_missing(finished.error()) || options_->on_missing == config::OnMissing::fail) return finished;
+  manifest_->fail(finished.error());
+  around_.print(failure_line(finished.error(), true));
+  return {};
+}
+
+// Waiters first: they are whom somebody waits for.
+awaitable<void> Extension::give_up(const Failure& failure) {
+  if (manifest_) manifest_->fail(failure);
+  around_.print(failure_line(failure, false));
+  if (!registration_.outcome || !*registration_.outcome) co_return; // Lambda does not know us
+  const auto phase = next_.running ? ExtensionsApi::Phase::exit_error : ExtensionsApi::Phase::init_error;
+  const auto told = co_await api_->report_error(phase, error_type(failure), failure.message);
+  if (!told) around_.print(failure_line(told.error(), false));
+}
+
+// Returns the exit status.
+awaitable<result<int>> Extension::live() {
+  while (!registration_.outcome && !terminated_)
+    co_await change();
+  if (terminated_) co_return 0;
+  if (!*registration_.outcome) {
+    co_await give_up(registration_.outcome->error());
+    co_return 1;
+  }
+  registered_at_ = Clock::now();
+  if (!options_) {
+    co_await give_up(options_.error());
+    co_return 1;
+  }
+  if (archive_) archive_->debug("registered", around_.name);
+  if (!options_->hold_init) start(next_, api_->next());
+
+  for (;;) {
+    if (terminated_) co_return 0;
+    if (next_.outcome) {
+      if (!*next_.outcome) {
+        around_.print(failure_line(next_.outcome->error(), false));
+        co_return 1;
+      }
+      if ((*next_.outcome)->type == EventType::shutdown) co_return 0;
+      start(next_, api_->next());
+    }
+    if (!prefetch_.outcome || settled_) {
+      co_await change();
+      continue;
+    }
+    if (const auto settled = settle(*prefetch_.outcome); !settled) {
+      co_await give_up(settled.error());
+      co_return 1;
+    }
+    settled_ = true;
+    // Between ready and SHUTDOWN the extension is a process that waits for one answer.
+    archive_.reset();
+    malloc_trim(0);
+    if (!next_.running && !next_.outcome) start(next_, api_->next());
+  }
+}
+
+int Extension::run() {
+  net::NetworkOptions network;
+  if (options_) network.ca_bundle = options_->ca_bundle;
+  network.user_agent = "tmpdump-prefetch/" + std::string(around_.version);
+  network_.emplace(context_, network);
+  auto api = ExtensionsApi::create(*network_, around_.runtime_api);
+  if (!api) {
+    around_.print(failure_line(api.error(), false));
+    return exit_status(api.error().code);
+  }
+  api_.emplace(std::move(*api));
+
+  asio::signal_set signals(context_, SIGTERM, SIGINT);
+  signals.async_wait([this](const boost::system::error_code& error, int) {
+    if (error) return;
+    terminated_ = true;
+    changed_.cancel();
+  });
+  // Before register: the runtime starts once we have registered, and must find a manifest.
+  auto writer =
+      manifest::Writer::create(around_.destination, options_ ? config::display(options_->source) : "");
+  if (writer) manifest_.emplace(std::move(*writer));
+  start(registration_, api_->register_extension(around_.name));
+  if (!writer) {
+    prefetch_.outcome.emplace(writer.error());
+  } else if (options_) {
+    archive_.emplace(context_, *network_, *options_, *manifest_, around_);
+    start(prefetch_, archive_->prefetch());
+  }
+
+  std::optional<int> status;
+  asio::co_spawn(context_, live(), [&](const std::exception_ptr& error, const result<int>& code) {
+    status = error || !code ? 1 : *code;
+  });
+  while (!status && context_.run_one() > 0) {
+  }
+  registration_.stop.emit(asio::cancellation_type::terminal);
+  prefetch_.stop.emit(asio::cancellation_type::terminal);
+  next_.stop.emit(asio::cancellation_type::terminal);
+  signals.cancel();
+  context_.run_for(farewell); // returns as soon as all have ended
+  if (manifest_ && !settled_) {
+    manifest_->fail({Errc::cancelled, "the environment shut down before the archive was ready"});
+  }
+  return status.value_or(1);
+}
+
+} // namespace
+
+int run_extension(const result<config::Options>& options, const Surroundings& surroundings) {
+  return Extension(options, surroundings).run();
+}
+
+} // namespace tmpdump::lambda
