@@ -5,13 +5,20 @@ fails with the reason; never one that hangs.
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
-import time
 
 from emulator import case, programs
 from emulator.case import (DAEMON_DIED, EXTENSION_NEXT, FAILED, FATAL, FIRST, INIT_DONE, INIT_FAILED, INVOKE_OVER, LAST,
                            REGISTERED)
 
+# WAITER LIBTMPDUMP PATH: exits with the code of a wait without limit.
+WAITER = """import ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+print("waiting", flush=True)
+sys.exit(library.tmpdump_wait_file(sys.argv[2].encode(), -1))
+"""
 NOBODY_LISTENS = "http://127.0.0.1:1"
 
 
@@ -24,6 +31,8 @@ class FailureTest(case.LambdaTest):
             self.assertIn(word, waited["reason"])
         self.assertTrue(sandbox.log.has(INIT_DONE), sandbox.log.text())
         self.assertFalse(sandbox.log.has(FATAL), sandbox.log.text())
+        (warning,) = sandbox.log.objects("tmpdump.missing")
+        self.assertEqual((warning["level"], warning["message"]), ("warn", waited["reason"]))
         self.assert_ends_cleanly(sandbox)
 
     def assert_init_fails(self, sandbox, error_type, *words):
@@ -75,6 +84,10 @@ class FailureTest(case.LambdaTest):
                                       AWS_SECRET_ACCESS_KEY=None)
         self.assert_starts_and_says(sandbox, "credentials")
 
+    def test_bad_setting(self):
+        sandbox = self.start_function(programs.python(), self.start_origin(), TMPDUMP_CONNECTIONS="many")
+        self.assert_init_fails(sandbox, "Tmpdump.Usage", "TMPDUMP_CONNECTIONS", "many")
+
     def test_corrupt_archive(self):
         path = self.put_archive()
         content = bytearray(path.read_bytes())
@@ -97,18 +110,28 @@ class FailureTest(case.LambdaTest):
 
     def test_killed_while_somebody_waits(self):
         self.put_archive()
-        sandbox = self.start_function(programs.python(), self.start_origin(total_mbps=1), TMPDUMP_HOLD_INIT="0")
-        invoke = threading.Thread(target=lambda: sandbox.invoke(json.dumps({"wait": [LAST], "timeout_ms": -1}).encode()))
+        sandbox = self.start_function(programs.python(), self.start_origin(total_mbps=16), TMPDUMP_HOLD_INIT="0")
+        answers = []
+        invoke = threading.Thread(target=lambda: answers.append(
+            sandbox.invoke(json.dumps({"wait": [LAST], "timeout_ms": -1}).encode())))
         invoke.start()
         sandbox.log.wait_for(f'"waiting": "{LAST}"', case.DEADLINE_S)
-        killed = time.monotonic()
+        # The emulator ends the function's process at once. A second process at the same destination sees the death.
+        waiter = subprocess.Popen([sys.executable, "-IS", "-c", WAITER, case.programs.library, LAST],
+                                  env={"TMPDUMP_DEST": str(sandbox.tmp)}, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(waiter.wait)
+        self.addCleanup(waiter.kill)
+        self.addCleanup(waiter.stdout.close)
+        self.assertEqual(waiter.stdout.readline(), "waiting\n")
         os.kill(sandbox.extension_pid(), signal.SIGKILL)
-        sandbox.log.wait_for(f'"waited": "{LAST}"', case.DEADLINE_S)
-        (waited,) = [said for said in sandbox.log.objects("function") if said.get("waited") == LAST]
-        self.assertEqual(waited["code"], DAEMON_DIED)
-        self.assertGreaterEqual(waited["end"], killed)
+        self.assertEqual(waiter.wait(case.DEADLINE_S), DAEMON_DIED)
         invoke.join(case.DEADLINE_S)
-        self.assertFalse(invoke.is_alive(), "the invoke hangs")
+        self.assertEqual([answer.status for answer in answers], [502], sandbox.log.text())
+        self.assertTrue(sandbox.log.has("First fatal error stored in appctx: Extension.Crash"), sandbox.log.text())
+        # The next invoke starts the extension anew, which does the rest.
+        sandbox.log.wait_for(INVOKE_OVER, case.DEADLINE_S)
+        (waited,) = self.ask(sandbox, LAST)
+        self.assert_whole(waited)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ class TimelineTest(unittest.TestCase):
     def test_rows_share_one_scale(self):
         scale = Scale(1.0, columns=10, unicode=False)
         _, first, second, third = draw(
-            [Row("a", 0, 0.5), Row("long", 0.5, 0.95, "note"), Row("dot", 0.2, 0.6, mark=True)], scale)
+            [Row("a", 0, 0.5), Row("long", 0.5, 0.95, "note"), Row("dot", 0.2, 0.6, mark=True)], scale, 4)
         self.assertEqual(first, "  a     #####         500")
         self.assertEqual(second, "  long       ####     950  note")
         self.assertEqual(third, "  dot     ....o       600")

@@ -40,9 +40,8 @@ class Scale:
         return text.ljust(self.columns)
 
 
-def draw(rows, scale):
-    """Lines of text; each row ends with the time of its end."""
-    width = max(len(row.title) for row in rows)
+def draw(rows, scale, width):
+    """Lines of text; titles take `width` columns, each row ends with the time of its end."""
     yield f"  {'':{width}}  {scale.ruler()}   ms"
     for row in rows:
         took = f"{row.end * 1000:6.0f}"
