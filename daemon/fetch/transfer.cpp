@@ -111,7 +111,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
       job->hedge.emit(asio::cancellation_type::terminal);
     });
     update_head();
-    start_queued();
+    // Later: the attempt that has just ended still holds its connection, and the next range is to have it.
+    asio::post(context, [self = shared_from_this()] { self->start_queued(); });
     changed.cancel();
   }
 
