@@ -58,9 +58,9 @@ def path_of(name):
 
 # ---- real libraries -------------------------------------------------------------------------------------------------
 
-def jars(folder):
+def jars(folder, names):
     """The native jars, through Maven's ordinary client, with whatever mirror the machine has configured."""
-    missing = [name for name in JARS if not (folder / f"{name}-{JARS[name]}-linux-x86_64.jar").exists()]
+    missing = [name for name in names if not (folder / f"{name}-{JARS[name]}-linux-x86_64.jar").exists()]
     if missing:
         dependencies = "".join(
             f"<dependency><groupId>org.bytedeco</groupId><artifactId>{name}</artifactId>"
@@ -88,7 +88,7 @@ def natives(name, target):
     with tempfile.TemporaryDirectory(dir=target.parent) as work:
         library = Path(work) / "lib"
         library.mkdir()
-        folder = jars(cache_folder() / "workloads" / "jars")
+        folder = jars(cache_folder() / "workloads" / "jars", NATIVES[name])
         for artifact in NATIVES[name]:
             with zipfile.ZipFile(folder / f"{artifact}-{JARS[artifact]}-linux-x86_64.jar") as jar:
                 for member in jar.namelist():
