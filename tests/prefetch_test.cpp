@@ -92,15 +92,18 @@ TEST_CASE("every entry is told once, when it is in its place") {
   std::size_t wanted = 0;
   bool in_place = true;
   pipeline.observer.directory = [&](const fetch::ObjectInfo& info, const zip::Directory& directory,
-                                    const std::vector<const zip::Entry*>& entries) {
+                                    std::vector<const zip::Entry*> entries)
+      -> result<std::vector<const zip::Entry*>> {
     CHECK(info.size == archive.zip().bytes.size());
     CHECK(directory.entries.size() == entries.size());
     wanted = entries.size();
+    return entries;
   };
-  pipeline.observer.published = [&](const zip::Entry& entry) {
+  pipeline.observer.published = [&](const zip::Entry& entry) -> result<void> {
     const std::lock_guard lock(mutex);
     told.insert(entry.path);
     in_place = in_place && pipeline.scratch.exists("dest/" + entry.path);
+    return {};
   };
   REQUIRE(pipeline.fetch());
   CHECK(in_place);
