@@ -150,7 +150,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     std::for_each(active.begin(), active.end(), clip);
     std::for_each(queue.begin(), queue.end(), clip);
     std::erase_if(queue, [&](const JobPtr& job) { return job->position >= job->end; });
-    for (const auto& job : needless) finish(job);
+    for (const auto& job : needless)
+      finish(job);
   }
   std::optional<GetFailure> adopt(const JobPtr& job, const s3::GetResponse& response);
   void accept(const JobPtr& job, const ChunkPtr& chunk, std::uint64_t at, std::size_t size);
