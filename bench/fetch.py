@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,15 +107,28 @@ def on_link(options, scratch, ready):
         return {name: bench.workload(name) for name in options.workloads}
 
 
+def end_of(process):
+    """Its exit code; whatever ends this process ends that one too, by SIGTERM, so that it stops its server."""
+    try:
+        return process.wait()
+    except BaseException:
+        process.terminate()
+        process.wait()
+        raise
+
+
 def all_links(options, arguments, scratch, ready):
+    """Results of the links that could be measured; the others are missing."""
     results = {}
     for link in options.links:
         peers.say(f"link: {links.LINKS[link][0]}")
         answer = scratch / "answer.json"
         command = [*links.enter(link), sys.executable, str(Path(__file__).resolve()), *arguments, "--on-link",
                    str(scratch), "--answer", str(answer), "--peers", *(peer.name for peer in ready)]
-        if subprocess.run(command, check=False).returncode != 0:
-            raise SystemExit(f"bench: the measurement on link '{link}' failed (above)")
+        with subprocess.Popen(command) as process:
+            if end_of(process) != 0:
+                peers.say(f"the measurement on link '{link}' failed (above)")
+                continue
         results[link] = json.loads(answer.read_text())
         answer.unlink()
     return results
@@ -122,7 +136,8 @@ def all_links(options, arguments, scratch, ready):
 
 def filesystem(folder):
     done = subprocess.run(["df", "--output=fstype", folder], capture_output=True, text=True, check=False)
-    return done.stdout.split()[-1] if done.returncode == 0 else "an unknown file system"
+    kind = done.stdout.split()[-1] if done.returncode == 0 else "-"
+    return kind if kind != "-" else "an unknown file system"
 
 
 def command_line(options):
@@ -135,6 +150,7 @@ def command_line(options):
 def main():
     arguments = sys.argv[1:]
     options = options_of(arguments)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # what is open is closed
     if not options.minio or not os.access(options.minio, os.X_OK):
         print("bench: no MinIO server; set TMPDUMP_MINIO (tools/minio prints one) or pass --minio", file=sys.stderr)
         return SKIPPED if options.quick else 1
@@ -171,6 +187,8 @@ def main():
     failures = [name for cells in results.values() for peer_cells in cells.values()
                 for name, cell in peer_cells.items() if cell["failure"]]
     # A peer that fails is a finding; ours, or any in a test of the harness, is a failure.
+    if len(results) < len(options.links):
+        return 1
     return 1 if "tmpdump" in failures or (options.quick and failures) else 0
 
 

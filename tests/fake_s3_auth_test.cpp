@@ -128,7 +128,7 @@ TEST_CASE("no bit of the signature may differ") {
       Request request = right;
       char& c = header(request, "authorization")[at];
       c = static_cast<char>(c ^ (1 << bit));
-      CHECK(verdict(request) != "");
+      CHECK_FALSE(verdict(request).empty());
     }
   }
   Request request = example_presigned();
@@ -188,14 +188,14 @@ TEST_CASE("malformed authorizations are refused") {
   const std::string right = header(original, "authorization");
   for (std::size_t size = 16; size < right.size(); ++size) {
     INFO(size);
-    CHECK(with(right.substr(0, size)) != "");
+    CHECK_FALSE(with(right.substr(0, size)).empty());
   }
   Request request = example_presigned();
   for (std::size_t size = request.target.find('?') + 1; size < request.target.size(); ++size) {
     Request shorter = request;
     shorter.target.resize(size);
     INFO(shorter.target);
-    CHECK(verdict(shorter) != "");
+    CHECK_FALSE(verdict(shorter).empty());
   }
 }
 

@@ -142,7 +142,7 @@ TEST_CASE("errors come in S3's words") {
   const auto check = [](const ScheduledFault& fault, unsigned status, const std::string& code) {
     INFO(code);
     Broken s3(fault);
-    const RawResponse response = s3.get(range("0-3"));
+    RawResponse response = s3.get(range("0-3"));
     CHECK(response.status == status);
     CHECK(response.body.find("<Error><Code>" + code + "</Code><Message>") != std::string::npos);
     CHECK(response.header("content-type") == "application/xml");

@@ -2,6 +2,7 @@
 #include "cli/fetch_command.h"
 
 #include "base/process.h"
+#include "base/version.h"
 #include "cli/progress_bar.h"
 #include "cli/size.h"
 #include "credentials/credentials.h"
@@ -9,7 +10,6 @@
 #include "prefetch/prefetch.h"
 #include "s3/file_source.h"
 #include "s3/http_source.h"
-#include "version.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `tmpdump`.
+#include "base/version.h"
 #include "cli/fetch_command.h"
 #include "cli/size.h"
-#include "version.h"
 
 #include <CLI/CLI.hpp>
 

@@ -62,8 +62,8 @@ void cut(const Interval& interval, std::uint64_t range_size, std::vector<Slice>&
 }
 
 // An entry this large begins a range of its own, so that it can be begun before what lies in front of it.
-std::vector<Interval> split_at_large(const std::vector<Interval>& intervals, const std::vector<Region>& regions,
-                                     std::uint64_t large) {
+std::vector<Interval> split_at_large(const std::vector<Interval>& intervals,
+                                     const std::vector<Region>& regions, std::uint64_t large) {
   std::vector<Interval> out;
   auto region = regions.begin();
   for (Interval rest : intervals) {
@@ -78,7 +78,6 @@ std::vector<Interval> split_at_large(const std::vector<Interval>& intervals, con
 }
 
 struct Job {
-  std::uint64_t own = 0;   // cost of decoding what this range brings
   std::uint64_t chain = 0; // cost from this range's start to the end of the longest entry that it feeds
   bool continued = false;  // an entry goes on in the next range
   bool begun = false;
@@ -96,12 +95,12 @@ std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Regio
   for (std::size_t i = 0; i < slices.size(); ++i) {
     const std::uint64_t begin = slices[i].offset;
     const std::uint64_t end = begin + slices[i].length;
-    while (first < regions.size() && regions[first].end <= begin) ++first;
+    while (first < regions.size() && regions[first].end <= begin)
+      ++first;
     for (std::size_t r = first; r < regions.size() && regions[r].begin < end; ++r) {
       const auto& region = regions[r];
       const std::uint64_t length = region.end - region.begin;
       const std::uint64_t from = std::max(begin, region.begin);
-      jobs[i].own += share(region.cost, std::min(end, region.end) - from, length);
       jobs[i].chain = std::max(jobs[i].chain, share(region.cost, region.end - from, length));
       // Only the last region of the range can: regions do not overlap.
       jobs[i].continued = i + 1 < slices.size() && slices[i + 1].offset < region.end;
@@ -110,36 +109,19 @@ std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Regio
   return jobs;
 }
 
-// List scheduling, longest processing time first: the decoder that will be free first gets the next range of the entry that
-// it works on, or begins the entry that takes longest.
-std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions, unsigned lane_count) {
-  constexpr auto none = static_cast<std::size_t>(-1);
-  struct Lane {
-    std::uint64_t load = 0;
-    std::size_t next = none; // the range that continues this lane's entry
-  };
+// Critical path first: always the range from whose start the longest chain of decoding is still to be done.
+std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions) {
   auto jobs = weigh(slices, regions);
-  std::vector<Lane> lanes(std::max(1U, lane_count));
   std::vector<Slice> out;
   out.reserve(slices.size());
   while (out.size() < slices.size()) {
-    // A lane that finds nothing left to begin has ended.
-    auto lane =
-        std::min_element(lanes.begin(), lanes.end(), [](const auto& a, const auto& b) { return a.load < b.load; });
-    std::size_t pick = lane->next;
-    if (pick == none) {
-      for (std::size_t i = 0; i < jobs.size(); ++i) {
-        const bool waits = i > 0 && jobs[i - 1].continued; // comes after the one that begins its first entry
-        if (!jobs[i].begun && !waits && (pick == none || jobs[i].chain > jobs[pick].chain)) pick = i;
-      }
-    }
-    if (pick == none) {
-      lane->load = UINT64_MAX;
-      continue;
+    auto pick = jobs.size();
+    for (std::size_t i = 0; i < jobs.size(); ++i) {
+      // A range that continues an entry comes after the one before it.
+      const bool waits = i > 0 && jobs[i - 1].continued && !jobs[i - 1].begun;
+      if (!jobs[i].begun && !waits && (pick == jobs.size() || jobs[i].chain > jobs[pick].chain)) pick = i;
     }
     jobs[pick].begun = true;
-    lane->load += std::max<std::uint64_t>(jobs[pick].own, 1);
-    lane->next = jobs[pick].continued ? pick + 1 : none;
     out.push_back(slices[pick]);
   }
   return out;
@@ -166,10 +148,11 @@ std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const S
 
   const auto missing = subtract(sorted_union(std::move(need), 0), sorted_union(std::move(covered), 0));
   std::vector<Slice> slices;
-  for (const auto& interval : split_at_large(sorted_union(missing, options.max_gap), regions, options.range_size)) {
+  for (const auto& interval :
+       split_at_large(sorted_union(missing, options.max_gap), regions, options.range_size)) {
     cut(interval, options.range_size, slices);
   }
-  return order(slices, regions, options.lanes);
+  return order(slices, regions);
 }
 
 unsigned choose_connections(std::uint64_t bytes, std::uint64_t range_size) {

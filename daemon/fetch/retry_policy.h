@@ -46,7 +46,9 @@ struct HedgePolicy {
     bool paused = false;     // we stopped reading: back-pressure, not the server
     unsigned hedges = 0;     // in flight now
     std::uint64_t bytes = 0; // received by this range since the last look
-    std::uint64_t peers = 0; // received by an average other range in the same time; 0: no other
+    // Received by an average other range in the same time, now or, were they quicker, before they ended; 0:
+    // no other.
+    std::uint64_t peers = 0;
   };
   [[nodiscard]] bool should_hedge(const Progress& progress) const {
     if (!enabled || progress.paused || !progress.waited_for || progress.hedges >= max_at_once) return false;

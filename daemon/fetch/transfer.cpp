@@ -72,6 +72,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
   std::uint64_t next_order = 1;                              // 0 is for the directory
   std::vector<Slice> asked;
   unsigned hedging = 0;
+  // What a range's connection brings when all is well: of those that ended, each newer one counting double.
+  double usual_bytes = 0, usual_seconds = 0;
   std::optional<ObjectInfo> pinned;
   std::optional<Failure> failed;
   TransferCounters counters;
@@ -96,11 +98,26 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
   }
   void update_head() { pool.set_head(incomplete.empty() ? UINT64_MAX : incomplete.begin()->first); }
 
+  void note_rate(const Job& job) {
+    if (job.suffix || job.received == 0) return; // a tail is mostly latency
+    usual_bytes = usual_bytes / 2 + static_cast<double>(job.received);
+    usual_seconds = usual_seconds / 2 + std::chrono::duration<double>(Clock::now() - job.started).count();
+  }
+  // Bytes that a range may be expected to bring in this time: as others do now, or did when they ended before.
+  [[nodiscard]] std::uint64_t expected_bytes(Clock::duration time, std::uint64_t by_others) const {
+    const std::size_t others = active.size() > 1 ? active.size() - 1 : 0;
+    const std::uint64_t now = others == 0 ? 0 : by_others / others;
+    if (usual_seconds <= 0) return now;
+    const double usual = usual_bytes / usual_seconds * std::chrono::duration<double>(time).count();
+    return std::max(now, static_cast<std::uint64_t>(usual));
+  }
+
   void finish(const JobPtr& job) {
     if (job->finished) return;
     job->finished = true;
     incomplete.erase({job->order, job.get()});
     std::erase(active, job);
+    note_rate(*job);
     if (trace != nullptr) {
       trace->complete("ranges", static_cast<unsigned>(job->order), job->suffix ? "tail" : "range",
                       job->started, Clock::now(), {{"end", std::to_string(job->end)}});
@@ -111,7 +128,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
       job->hedge.emit(asio::cancellation_type::terminal);
     });
     update_head();
-    start_queued();
+    // Later: the attempt that has just ended still holds its connection, and the next range is to have it.
+    asio::post(context, [self = shared_from_this()] { self->start_queued(); });
     changed.cancel();
   }
 
@@ -149,7 +167,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     std::for_each(active.begin(), active.end(), clip);
     std::for_each(queue.begin(), queue.end(), clip);
     std::erase_if(queue, [&](const JobPtr& job) { return job->position >= job->end; });
-    for (const auto& job : needless) finish(job);
+    for (const auto& job : needless)
+      finish(job);
   }
   std::optional<GetFailure> adopt(const JobPtr& job, const s3::GetResponse& response);
   void accept(const JobPtr& job, const ChunkPtr& chunk, std::uint64_t at, std::size_t size);
@@ -304,6 +323,7 @@ awaitable<void> Transfer::State::run_hedge(JobPtr job) {
   asio::steady_timer timer(context);
   std::uint64_t own_before = job->received;
   std::uint64_t all_before = counters.bytes;
+  auto looked = Clock::now();
   while (!job->finished && !failed) {
     timer.expires_after(job->suffix || job->order == 0 ? options.hedge.directory : options.hedge.data);
     co_await timer.async_wait(asio::use_awaitable); // throws when cancelled
@@ -314,9 +334,10 @@ awaitable<void> Transfer::State::run_hedge(JobPtr job) {
     progress.paused = job->paused;
     progress.hedges = hedging;
     progress.bytes = job->received - own_before;
-    const std::size_t others = active.size() > 1 ? active.size() - 1 : 0;
     const std::uint64_t all = counters.bytes - all_before;
-    progress.peers = others == 0 || all < progress.bytes ? 0 : (all - progress.bytes) / others;
+    const auto now = Clock::now();
+    progress.peers = expected_bytes(now - looked, all - std::min(all, progress.bytes));
+    looked = now;
     own_before = job->received;
     all_before = counters.bytes;
     if (!options.hedge.should_hedge(progress)) continue;

@@ -46,7 +46,8 @@ struct TransferCounters {
 };
 
 // Invariants:
-// 1. every byte of every range is delivered exactly once, within a range in order; only what a speculative range brought
+// 1. every byte of every range is delivered exactly once, within a range in order; only what a speculative
+// range brought
 //    before the tail's place was known may come again with the tail;
 // 2. all delivered bytes are of the same ETag (or, without ETags, of an object of the same size);
 // 3. after the first failure nothing is delivered any more.

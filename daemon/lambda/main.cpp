@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `tmpdump-prefetch`: /opt/extensions/tmpdump-prefetch.
+#include "base/version.h"
 #include "lambda/extension.h"
-#include "version.h"
 
 #include <csignal>
 #include <cstdio>

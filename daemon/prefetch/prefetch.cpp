@@ -175,7 +175,6 @@ awaitable<result<void>> run_once(Run& run) {
   }
   fetch::PlanOptions plan;
   plan.range_size = run.settings.range_size;
-  plan.lanes = decoders;
   transfer->add(fetch::plan_ranges(regions, transfer->asked(), plan));
 
   auto drained = co_await transfer->drain();

@@ -173,6 +173,14 @@ boost::asio::awaitable<result<Prepared>> prepare(HttpSource::State& state, const
   co_return out;
 }
 
+// S3, and what stands in front of it, may find an error when it has announced success already. An object of S3 has an
+// ETag, whatever its type.
+bool is_error_document(const HttpSource::State& state, const net::ResponseHead& head) {
+  const auto type = head.header("content-type");
+  return std::holds_alternative<config::S3Uri>(state.options.source) && !head.header("etag") && type &&
+         type->starts_with("application/xml");
+}
+
 // The body of an error answer, as far as it is of use. Afterwards the connection may be reusable.
 boost::asio::awaitable<std::string> read_error_body(net::Connection& connection,
                                                     std::chrono::milliseconds progress) {
@@ -336,7 +344,7 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
     if (reused && failure.failure.code == Errc::network) failure.verdict = Verdict::retry_now;
     co_return failure;
   }
-  if (head->status != 200 && head->status != 206) {
+  if ((head->status != 200 && head->status != 206) || is_error_document(*state, *head)) {
     const auto text = co_await read_error_body(*pooled.connection, state->network.timeouts().progress);
     auto failure =
         interpret_refusal(*state, display(), *head, parse_error_document(text), *prepared, sent_region);

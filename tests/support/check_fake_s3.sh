@@ -93,8 +93,11 @@ check "If-Match holds" test "$(status_of -H "If-Match: $etag" -r 0-9 "$target")"
 check "If-Match fails" test "$(status_of -H 'If-Match: "x"' -r 0-9 "$target")" = 412
 check "no such key" says '<Code>NoSuchKey</Code>' curl -s "$url/bucket/none"
 port=${url##*:}
-check "virtual-hosted style" eval \
-  'curl -sf --resolve "bucket.localhost:$port:127.0.0.1" -o "$work/got" "http://bucket.localhost:$port/dir/file.bin" && same "$work/got" "$file"'
+virtual_hosted() {
+  curl -sf --resolve "bucket.localhost:$port:127.0.0.1" -o "$work/got" "http://bucket.localhost:$port/dir/file.bin" &&
+    same "$work/got" "$file"
+}
+check "virtual-hosted style" virtual_hosted
 check "a connection is reused" test \
   "$(curl -s -o /dev/null -o /dev/null -w '%{num_connects} ' -r 0-9 "$target" "$target")" = "1 0 "
 check "two ranges resumed are the whole" eval \

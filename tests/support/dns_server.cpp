@@ -33,7 +33,7 @@ void add_answer(std::string& out, unsigned type, std::uint32_t ttl, const Addres
 
 } // namespace
 
-struct DnsServer::State : std::enable_shared_from_this<State> {
+struct DnsServer::State {
   explicit State(asio::io_context& context)
       : socket(context, udp::endpoint(asio::ip::address_v4::loopback(), 0)) {}
 
@@ -71,18 +71,18 @@ struct DnsServer::State : std::enable_shared_from_this<State> {
     return out;
   }
 
-  asio::awaitable<void> serve() {
-    const auto self = shared_from_this();
+  // Static: a coroutine's first step comes later, and `self` must live from now on.
+  static asio::awaitable<void> serve(std::shared_ptr<State> self) {
     for (;;) {
       char buffer[1500];
       udp::endpoint from;
-      const auto [ec, size] =
-          co_await socket.async_receive_from(asio::buffer(buffer), from, asio::as_tuple(asio::use_awaitable));
+      const auto [ec, size] = co_await self->socket.async_receive_from(asio::buffer(buffer), from,
+                                                                       asio::as_tuple(asio::use_awaitable));
       if (ec) co_return;
-      ++questions;
-      const std::string reply = garbage.empty() ? answer({buffer, size}) : garbage;
+      ++self->questions;
+      const std::string reply = self->garbage.empty() ? self->answer({buffer, size}) : self->garbage;
       boost::system::error_code ignored;
-      if (!reply.empty()) socket.send_to(asio::buffer(reply), from, 0, ignored);
+      if (!reply.empty()) self->socket.send_to(asio::buffer(reply), from, 0, ignored);
     }
   }
 
@@ -93,7 +93,7 @@ struct DnsServer::State : std::enable_shared_from_this<State> {
 };
 
 DnsServer::DnsServer(asio::io_context& context) : state_(std::make_shared<State>(context)) {
-  asio::co_spawn(context, state_->serve(), asio::detached);
+  asio::co_spawn(context, State::serve(state_), asio::detached);
 }
 
 DnsServer::~DnsServer() {

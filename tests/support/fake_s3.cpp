@@ -4,12 +4,11 @@
 #include "support/fake_s3/certificate.h"
 #include "support/fake_s3/session.h"
 
-#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include <algorithm>
 #include <csignal>
@@ -62,7 +61,7 @@ struct FakeS3::State {
   State(const State&) = delete;
   State& operator=(const State&) = delete;
 
-  asio::awaitable<void> accept();
+  void accept(std::size_t turn); // the next connection, for that worker
   asio::awaitable<void> serve(Worker& worker, tcp::socket socket, std::uint64_t number);
   void reset_connections();
 
@@ -83,10 +82,7 @@ FakeS3::State::State(FakeS3Options options) : shared(std::move(options)) {
       workers.front()->context,
       tcp::endpoint(asio::ip::make_address(shared.options.address), shared.options.port));
   port = acceptor->local_endpoint().port();
-  asio::co_spawn(workers.front()->context, accept(), [this](const std::exception_ptr& error) {
-    accept_ended.set_value();
-    never_throws(error);
-  });
+  accept(0);
   for (const auto& worker : workers)
     worker->thread = std::thread(run, std::ref(worker->context));
 }
@@ -102,18 +98,21 @@ FakeS3::State::~State() {
     worker->thread.join();
 }
 
-asio::awaitable<void> FakeS3::State::accept() {
-  for (std::size_t turn = 0;; turn = (turn + 1) % workers.size()) {
-    Worker& worker = *workers[turn];
-    auto [error, socket] =
-        co_await acceptor->async_accept(worker.context, asio::as_tuple(asio::use_awaitable));
-    if (!acceptor->is_open()) co_return;
-    if (error) continue; // the client gave up meanwhile
-    boost::system::error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
-    const std::uint64_t number = ++shared.accepted;
-    asio::co_spawn(worker.context, serve(worker, std::move(socket), number), never_throws);
-  }
+void FakeS3::State::accept(std::size_t turn) {
+  Worker& worker = *workers[turn];
+  acceptor->async_accept(
+      worker.context, [this, turn, &worker](const boost::system::error_code& error, tcp::socket socket) {
+        if (!acceptor->is_open()) {
+          accept_ended.set_value();
+          return;
+        }
+        if (!error) { // else the client gave up meanwhile
+          boost::system::error_code ignored;
+          socket.set_option(tcp::no_delay(true), ignored);
+          asio::co_spawn(worker.context, serve(worker, std::move(socket), ++shared.accepted), never_throws);
+        }
+        accept((turn + 1) % workers.size());
+      });
 }
 
 asio::awaitable<void> FakeS3::State::serve(Worker& worker, tcp::socket socket, std::uint64_t number) {

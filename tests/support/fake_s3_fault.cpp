@@ -125,13 +125,13 @@ ScheduledFault chunked() {
   fault.chunked = true;
   return fault;
 }
-ScheduledFault set_header(std::string name, std::string value) {
+ScheduledFault set_header(const std::string& name, std::string value) {
   return edit("set " + name, {.name = name, .value = std::move(value)});
 }
-ScheduledFault duplicate_header(std::string name, std::string value) {
+ScheduledFault duplicate_header(const std::string& name, std::string value) {
   return edit("duplicate " + name, {.how = HeaderEdit::How::add, .name = name, .value = std::move(value)});
 }
-ScheduledFault remove_header(std::string name) {
+ScheduledFault remove_header(const std::string& name) {
   return edit("remove " + name, {.how = HeaderEdit::How::remove, .name = name});
 }
 ScheduledFault gzip_header() {

@@ -151,9 +151,9 @@ ScheduledFault wrong_etag(); // the header lies, the bytes are right
 ScheduledFault whole_body();
 ScheduledFault multipart();
 ScheduledFault chunked();
-ScheduledFault set_header(std::string name, std::string value);
-ScheduledFault duplicate_header(std::string name, std::string value);
-ScheduledFault remove_header(std::string name);
+ScheduledFault set_header(const std::string& name, std::string value);
+ScheduledFault duplicate_header(const std::string& name, std::string value);
+ScheduledFault remove_header(const std::string& name);
 ScheduledFault gzip_header();
 ScheduledFault wrong_content_range(std::string value = "bytes 1-2/3");
 ScheduledFault wrong_content_length(std::int64_t off_by);

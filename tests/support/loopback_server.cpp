@@ -82,7 +82,7 @@ private:
 
 } // namespace
 
-struct LoopbackServer::State : std::enable_shared_from_this<State> {
+struct LoopbackServer::State {
   State(asio::io_context& io, Script chosen, const ServerOptions& options)
       : context(io), script(std::move(chosen)),
         acceptor(io, tcp::endpoint(asio::ip::make_address(options.address), options.port)) {
@@ -96,28 +96,27 @@ struct LoopbackServer::State : std::enable_shared_from_this<State> {
     SSL_CTX_set_max_proto_version(tls->native_handle(), options.tls_version);
   }
 
-  asio::awaitable<void> serve(tcp::socket socket) {
-    const auto self = shared_from_this();
-    if (tls) {
-      TlsPeer peer(std::move(socket), *tls);
+  // Static: a coroutine's first step comes later, and `self` must live from now on.
+  static asio::awaitable<void> serve(std::shared_ptr<State> self, tcp::socket socket) {
+    if (self->tls) {
+      TlsPeer peer(std::move(socket), *self->tls);
       if (!co_await peer.handshake()) co_return;
-      resumed += peer.resumed() ? 1 : 0;
-      server_name = peer.server_name();
-      co_await script(peer);
+      self->resumed += peer.resumed() ? 1 : 0;
+      self->server_name = peer.server_name();
+      co_await self->script(peer);
     } else {
       StreamPeer<tcp::socket> peer(std::move(socket));
-      co_await script(peer);
+      co_await self->script(peer);
     }
   }
 
-  asio::awaitable<void> accept() {
-    const auto self = shared_from_this();
+  static asio::awaitable<void> accept(std::shared_ptr<State> self) {
     for (;;) {
-      auto [ec, socket] = co_await acceptor.async_accept(as_codes);
+      auto [ec, socket] = co_await self->acceptor.async_accept(as_codes);
       if (ec) co_return;
-      ++accepted;
+      ++self->accepted;
       socket.set_option(tcp::no_delay(true));
-      asio::co_spawn(context, serve(std::move(socket)), asio::detached);
+      asio::co_spawn(self->context, serve(self, std::move(socket)), asio::detached);
     }
   }
 
@@ -131,7 +130,7 @@ struct LoopbackServer::State : std::enable_shared_from_this<State> {
 
 LoopbackServer::LoopbackServer(asio::io_context& context, Script script, ServerOptions options)
     : state_(std::make_shared<State>(context, std::move(script), options)) {
-  asio::co_spawn(context, state_->accept(), asio::detached);
+  asio::co_spawn(context, State::accept(state_), asio::detached);
 }
 
 LoopbackServer::~LoopbackServer() {

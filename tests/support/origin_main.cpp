@@ -6,7 +6,6 @@
 #include <CLI/CLI.hpp>
 
 #include <csignal>
-#include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <fstream>
@@ -108,13 +107,13 @@ int main(int argc, char** argv) {
   } catch (const CLI::Success& asked) { // --help, --version
     return app.exit(asked);
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "tmpdump-origin: %s (see --help)\n", error.what());
+    std::cerr << "tmpdump-origin: " << error.what() << " (see --help)\n";
     return 2;
   }
   try {
     serve(arguments);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "tmpdump-origin: %s\n", error.what());
+    std::cerr << "tmpdump-origin: " << error.what() << '\n';
     return 1;
   }
   return 0;

@@ -98,7 +98,7 @@ RawClient::RawClient(std::uint16_t port, const std::string& ca_pem, const std::s
 RawClient::~RawClient() = default;
 
 void RawClient::set_patience(int milliseconds) {
-  const timeval patience{.tv_sec = milliseconds / 1000, .tv_usec = (milliseconds % 1000) * 1000};
+  const timeval patience{.tv_sec = milliseconds / 1000, .tv_usec = (milliseconds % 1000) * 1000L};
   ::setsockopt(fd_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 }
 

@@ -5,9 +5,7 @@
 #include "support/fake_s3/digest.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
 #include <fcntl.h>
 #include <filesystem>
 #include <stdexcept>
@@ -30,13 +28,8 @@ std::shared_ptr<const Object> open_object(const std::string& path) {
   if (!object->fd || ::fstat(object->fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return nullptr;
   object->size = static_cast<std::uint64_t>(status.st_size);
   object->last_modified = status.st_mtim.tv_sec;
-  std::array<char, 80> etag{};
-  std::snprintf(etag.data(), etag.size(), "\"%016llx%016llx-%llx\"",
-                static_cast<unsigned long long>(status.st_ino),
-                static_cast<unsigned long long>(status.st_mtim.tv_sec) * 1'000'000'000ULL +
-                    static_cast<unsigned long long>(status.st_mtim.tv_nsec),
-                static_cast<unsigned long long>(status.st_size));
-  object->etag = etag.data();
+  object->etag = '"' + std::to_string(status.st_ino) + '-' + std::to_string(status.st_mtim.tv_sec) + '.' +
+                 std::to_string(status.st_mtim.tv_nsec) + '-' + std::to_string(status.st_size) + '"';
   return object;
 }
 

@@ -43,14 +43,12 @@ public:
     auto at = static_cast<off_t>(offset);
     while (length > 0) {
       const ssize_t n = ::sendfile(socket_.native_handle(), fd, &at, std::min(length, turn));
+      // 0: the file was cut short behind our back.
+      if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) co_return false;
       if (n > 0) {
         sent += static_cast<std::uint64_t>(n);
         length -= static_cast<std::uint64_t>(n);
         if (length == 0) break;
-      } else if (n == 0) {
-        co_return false; // the file was cut short behind our back
-      } else if (errno != EAGAIN && errno != EINTR) {
-        co_return false;
       }
       const auto [error] = co_await socket_.async_wait(tcp::socket::wait_write, use_tuple);
       if (error) co_return false;

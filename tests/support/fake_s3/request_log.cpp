@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 
-#include <cstdio>
+#include <iostream>
 
 namespace tmpdump::test {
 
@@ -36,7 +36,7 @@ void RequestLog::finished(const RequestRecord& record) {
                            printable(record.target.substr(0, record.target.find('?'))) + " " +
                            printable(record.range.value_or("-")) + " " + std::to_string(record.status) + " " +
                            std::to_string(record.body_bytes_sent) + " " + record.fault + "\n";
-  std::fputs(line.c_str(), stderr);
+  std::cerr << line;
 }
 
 std::vector<RequestRecord> RequestLog::all() const {
