@@ -12,6 +12,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <csignal>
@@ -63,7 +64,7 @@ private:
   const Surroundings& around_;
 
   asio::io_context context_{1};
-  asio::steady_timer changed_{context_}; // cancelled whenever an activity ends or a signal comes
+  asio::steady_timer changed_{context_}; // cancelled whenever an activity ends
   std::optional<net::Network> network_;
   std::optional<ExtensionsApi> api_;
   std::optional<manifest::Writer> manifest_;
@@ -92,9 +93,13 @@ void Extension::start(Activity<T>& activity, awaitable<result<T>> task) {
                                    }));
 }
 
+// Throws when the extension ends.
 awaitable<void> Extension::change() {
   boost::system::error_code ignored;
   co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
+    throw boost::system::system_error(asio::error::operation_aborted);
+  }
 }
 
 void Extension::tell_ready(const prefetch::Summary& summary) {
@@ -139,9 +144,8 @@ awaitable<void> Extension::give_up(const Failure& failure) {
 
 // Returns the exit status.
 awaitable<result<int>> Extension::live() {
-  while (!registration_.outcome && !terminated_)
+  while (!registration_.outcome)
     co_await change();
-  if (terminated_) co_return 0;
   if (!*registration_.outcome) {
     co_await give_up(registration_.outcome->error());
     co_return 1;
@@ -155,7 +159,6 @@ awaitable<result<int>> Extension::live() {
   if (!options_->hold_init) start(next_, api_->next());
 
   for (;;) {
-    if (terminated_) co_return 0;
     if (next_.outcome) {
       if (!*next_.outcome) {
         around_.print(failure_line(next_.outcome->error(), false));
@@ -194,9 +197,7 @@ int Extension::run() {
 
   asio::signal_set signals(context_, SIGTERM, SIGINT);
   signals.async_wait([this](const boost::system::error_code& error, int) {
-    if (error) return;
-    terminated_ = true;
-    changed_.cancel();
+    if (!error) terminated_ = true;
   });
   // Before register: the runtime starts once we have registered, and must find a manifest.
   auto writer =
@@ -211,11 +212,16 @@ int Extension::run() {
   }
 
   std::optional<int> status;
-  asio::co_spawn(context_, live(), [&](const std::exception_ptr& error, const result<int>& code) {
-    status = error || !code ? 1 : *code;
-  });
-  while (!status && context_.run_one() > 0) {
+  asio::cancellation_signal stop;
+  asio::co_spawn(context_, live(),
+                 asio::bind_cancellation_slot(
+                     stop.slot(), [this, &status](const std::exception_ptr& error, const result<int>& code) {
+                       if (!terminated_) status = error || !code ? 1 : *code;
+                     }));
+  // SIGTERM ends it in the middle of whatever it does, a report to a Runtime API that hangs for one.
+  while (!status && !terminated_ && context_.run_one() > 0) {
   }
+  stop.emit(asio::cancellation_type::terminal);
   registration_.stop.emit(asio::cancellation_type::terminal);
   prefetch_.stop.emit(asio::cancellation_type::terminal);
   next_.stop.emit(asio::cancellation_type::terminal);
@@ -224,7 +230,7 @@ int Extension::run() {
   if (manifest_ && !settled_) {
     manifest_->fail({Errc::cancelled, "the environment shut down before the archive was ready"});
   }
-  return status.value_or(1);
+  return status.value_or(terminated_ ? 0 : 1);
 }
 
 } // namespace

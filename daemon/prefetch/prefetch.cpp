@@ -213,6 +213,9 @@ awaitable<result<Summary>> prefetch(asio::io_context& context, s3::ObjectSource&
                                     const Observer& observer, Progress& progress, Trace* trace) {
   Run run{context, source, destination, settings, observer, progress, trace, {}};
   run.summary.started = Clock::now();
+  // Also when cancellation throws out of here: an idle connection's timer would keep the io_context busy.
+  const auto close = [&](void*) { source.close_idle(); };
+  const std::unique_ptr<void, decltype(close)> guard(&run, close);
   for (;;) {
     auto outcome = co_await run_once(run);
     if (!outcome && outcome.error().code == Errc::changed && run.summary.restarts < max_restarts) {
@@ -221,7 +224,6 @@ awaitable<result<Summary>> prefetch(asio::io_context& context, s3::ObjectSource&
       progress.files_done = 0;
       continue;
     }
-    source.close_idle();
     if (!outcome) co_return outcome.error();
     break;
   }

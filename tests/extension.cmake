@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+# The program tmpdump-prefetch against a scripted Extensions API and an S3 on loopback.
+tmpdump_test(prefetch_cancel prefetch_cancel_test.cpp support/pipeline.cpp support/archive.cpp support/tree.cpp
+  tmpdump_prefetch tmpdump_fake_s3 tmpdump_zip_builder)
+
+if(NOT TMPDUMP_SANITIZE)
+  find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
+  foreach(story extension)
+    add_test(NAME ${story}
+      COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
+    set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endforeach()
+endif()

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One program, one Extensions API, one origin a story.
+
+    NAME_test.py BUILD_FOLDER [unittest's arguments]
+
+TMPDUMP_SEED and TMPDUMP_ROUNDS choose other random moments, and more of them.
+"""
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+TESTS = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(TESTS / "e2e"))
+
+from emulator.log import Log  # noqa: E402
+from emulator.origin import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Origin  # noqa: E402
+from extension_harness.api import ExtensionsApi  # noqa: E402
+
+DEADLINE_S = 20
+TOKEN = "FwoGZXIvYXdzEXAMPLETOKENthatNobodyMaySee//////////wEaDGE"
+OK, NOT_IN_ARCHIVE, TIMEOUT, NO_DAEMON, DAEMON_DIED, FAILED = range(6)  # tmpdump.h
+SEED = int(os.environ.get("TMPDUMP_SEED") or 1)
+
+build = None  # set by main()
+
+
+def rounds(usual):
+    return int(os.environ.get("TMPDUMP_ROUNDS") or usual)
+
+
+class Prefetch:
+    """The running program. `name` is what it was started as."""
+
+    def __init__(self, environment, name="tmpdump-prefetch", program=None):
+        self.program = program or build / "bin" / "tmpdump-prefetch"
+        self.process = subprocess.Popen([f"/opt/extensions/{name}"], executable=self.program, env=environment,
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.log = Log(self.process.stdout)
+
+    def status(self, deadline_s=DEADLINE_S):
+        """Waits for its end; its log is complete then. `ended` is the moment, in seconds of time.monotonic()."""
+        if self.process.returncode is None:
+            handle = os.pidfd_open(self.process.pid)  # Popen.wait() with a limit looks every 50 ms
+            try:
+                if not select.select([handle], [], [], deadline_s)[0]:
+                    raise AssertionError(f"still runs after {deadline_s} s:\n{self.log.text()}")
+            finally:
+                os.close(handle)
+            self.ended = time.monotonic()
+        status = self.process.wait()
+        self.log.reader.join(deadline_s)
+        return status
+
+    def terminate(self, how=signal.SIGTERM):
+        self.process.send_signal(how)
+
+    def kill(self):
+        """Whatever state it is in."""
+        if self.process.poll() is None:
+            self.process.kill()
+        return self.status()
+
+    def event(self, name):
+        (value,) = self.log.objects(name)
+        return value
+
+    def proc(self, field):
+        text = Path(f"/proc/{self.process.pid}/status").read_text()
+        (line,) = [line for line in text.splitlines() if line.startswith(field + ":")]
+        return int(line.split()[1])
+
+
+WAITER = """
+import ctypes, sys
+library = ctypes.CDLL(sys.argv[1])
+path, text = sys.argv[2], ctypes.create_string_buffer(1500)
+print("waiting", flush=True)
+code = library.tmpdump_wait_file(path.encode(), -1) if path else library.tmpdump_wait(-1)
+if code == 5:
+    library.tmpdump_reason(text, 1500)
+print("waited", code, text.value.decode(), flush=True)
+"""
+
+
+class Waiter:
+    """A process that waits for one file, or with "" for all, with libtmpdump and without a limit."""
+
+    def __init__(self, destination, path=""):
+        environment = dict(os.environ, TMPDUMP_DEST=str(destination))
+        self.process = subprocess.Popen([sys.executable, "-c", WAITER, build / "lib" / "libtmpdump.so", path],
+                                        env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.log = Log(self.process.stdout)
+        self.log.wait_for("^waiting$", DEADLINE_S)
+
+    def asleep(self):
+        """Returns once it sleeps on a futex: then it has looked at the manifest."""
+        until(lambda: Path(f"/proc/{self.process.pid}/syscall").read_text().split()[0] == str(FUTEX), "in its wait")
+
+    def result(self):
+        said = self.log.wait_for("^waited ", DEADLINE_S).text.split(" ", 2)
+        return int(said[1]), said[2]
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        self.log.reader.join()
+
+
+FUTEX = {"x86_64": 202, "aarch64": 98}[os.uname().machine]
+
+
+def until(condition, what, deadline_s=DEADLINE_S):
+    """For what the kernel shows but does not announce: looks every millisecond."""
+    end = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"not {what} within {deadline_s} s")
+        time.sleep(0.001)
+
+
+class ExtensionTest(unittest.TestCase):
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="tmpdump-test-"))
+        self.addCleanup(remove, self.folder)
+        self.bucket, self.destination = self.folder / "s3" / BUCKET, self.folder / "tmp"
+        self.bucket.mkdir(parents=True)
+        self.destination.mkdir()
+        self.archive = self.bucket / "function.zip"
+
+    def start_origin(self, **shape):
+        origin = Origin(build / "bin" / "tmpdump-origin", self.bucket.parent, **shape)
+        self.addCleanup(origin.close)
+        return origin
+
+    def start_api(self, *arguments, **options):
+        api = ExtensionsApi(*arguments, **options)
+        self.addCleanup(api.close)
+        return api
+
+    def settings(self, api, endpoint, **variables):
+        """The program's whole environment; a variable that is None is left out."""
+        all_of_them = {"AWS_LAMBDA_RUNTIME_API": getattr(api, "address", api), "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+                       "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": endpoint,
+                       "TMPDUMP_URI": f"s3://{BUCKET}/function.zip", "TMPDUMP_DEST": str(self.destination),
+                       "TMPDUMP_LOG": "debug", **variables}
+        return {name: value for name, value in all_of_them.items() if value is not None}
+
+    def start(self, api, endpoint, name="tmpdump-prefetch", **variables):
+        prefetch = Prefetch(self.settings(api, endpoint, **variables), name)
+        self.addCleanup(prefetch.kill)
+        return prefetch
+
+    def wait_beside(self, path="", destination=None):
+        waiter = Waiter(destination or self.destination, path)
+        self.addCleanup(waiter.close)
+        return waiter
+
+
+def remove(folder):
+    for parent, _, _ in os.walk(folder):
+        os.chmod(parent, 0o700)
+    shutil.rmtree(folder)
+
+
+def main():
+    global build
+    build = Path(sys.argv[1]).resolve()
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=2)
