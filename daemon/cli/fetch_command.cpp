@@ -4,6 +4,7 @@
 #include "base/process.h"
 #include "base/version.h"
 #include "cli/progress_bar.h"
+#include "cli/report.h"
 #include "cli/size.h"
 #include "credentials/credentials.h"
 #include "net/network.h"
@@ -28,11 +29,6 @@ namespace tmpdump::cli {
 namespace asio = boost::asio;
 
 namespace {
-
-int report(const Failure& failure) {
-  (void)std::fprintf(stderr, "tmpdump: error: %s\n", failure.message.c_str());
-  return exit_status(failure.code);
-}
 
 bool matches_any(const std::vector<std::string>& globs, const std::string& path) {
   return std::any_of(globs.begin(), globs.end(),

@@ -3,6 +3,8 @@
 #include "base/version.h"
 #include "cli/fetch_command.h"
 #include "cli/size.h"
+#include "cli/status_command.h"
+#include "cli/wait_command.h"
 
 #include <CLI/CLI.hpp>
 
@@ -14,6 +16,8 @@
 namespace {
 
 using tmpdump::cli::FetchArguments;
+using tmpdump::cli::StatusArguments;
+using tmpdump::cli::WaitArguments;
 
 // Options that go into Overrides keep "not given" apart from every value.
 template <class T>
@@ -63,6 +67,38 @@ void describe_fetch(CLI::App& fetch, FetchArguments& arguments) {
   fetch.add_flag("-q,--quiet", arguments.quiet, "Print errors only");
 }
 
+void describe_wait(CLI::App& wait, WaitArguments& arguments) {
+  wait.add_option(
+          "PATH", arguments.paths,
+          "Files of the archive, absolute or relative to the destination; each is waited for with all "
+          "that it needs of the archive [everything]")
+      ->type_name("");
+  add(wait, "-t,--timeout", arguments.timeout,
+      "Give up after so many seconds, for all PATHs together; 0 looks and returns at once [no limit]")
+      ->type_name("S");
+  add(wait, "-d,--dest", arguments.destination, "The daemon's destination [TMPDUMP_DEST, /tmp]")
+      ->type_name("DIR");
+  wait.footer("Exit status: 0 all is there; 1 failed: the limit passed, the daemon died or gave up; 3 no "
+              "daemon, or no\nsuch file in the archive; 4, 5 the daemon gave up: the archive is bad, access "
+              "denied (5 also: another\nuser may write the manifest).");
+}
+
+void describe_status(CLI::App& status, StatusArguments& arguments) {
+  add(status, "-d,--dest", arguments.destination, "The daemon's destination [TMPDUMP_DEST, /tmp]")
+      ->type_name("DIR");
+  auto* const json = status.add_flag("--json", arguments.json, "One JSON object instead of a table");
+  status
+      .add_flag("-f,--follow", arguments.follow,
+                "Show what happens until all is there (exit status 0) or the daemon gives up or dies (as "
+                "wait's); where the output is no terminal, a line for each file")
+      ->excludes(json);
+  status.footer(
+      "Times count from the daemon's start. JSON: state is starting, listed, ready or failed; "
+      "*_after_ns are\nintegers, null where it did not happen; failure is null or {code, exit_status, "
+      "reason}; counters; entries\nof {path, kind, state, size, mode, published_after_ns, "
+      "first_wait_after_ns, needs}.");
+}
+
 int run(int argc, char** argv) {
   CLI::App app("tmpdump: large native libraries from S3 into a directory, in parallel", "tmpdump");
   app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::version);
@@ -70,6 +106,12 @@ int run(int argc, char** argv) {
   FetchArguments fetch_arguments;
   auto* const fetch = app.add_subcommand("fetch", "Fetch an archive and unpack it as it arrives");
   describe_fetch(*fetch, fetch_arguments);
+  WaitArguments wait_arguments;
+  auto* const wait = app.add_subcommand("wait", "Wait until files that a daemon brings are there");
+  describe_wait(*wait, wait_arguments);
+  StatusArguments status_arguments;
+  auto* const status = app.add_subcommand("status", "Show what a daemon has brought, also once it is gone");
+  describe_status(*status, status_arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -77,6 +119,8 @@ int run(int argc, char** argv) {
     (void)std::fprintf(stderr, "tmpdump: error: %s; see --help\n", error.what());
     return 2;
   }
+  if (wait->parsed()) return tmpdump::cli::run_wait(wait_arguments);
+  if (status->parsed()) return tmpdump::cli::run_status(status_arguments);
   return tmpdump::cli::run_fetch(fetch_arguments);
 }
 

@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+# `tmpdump wait` and `tmpdump status`: their texts, and the program beside a daemon that obeys the test.
+tmpdump_test(cli_status cli_status_test.cpp tmpdump_cli Boost::json)
+find_package(Python3 REQUIRED COMPONENTS Interpreter)
+add_test(NAME cli_wait_status COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/cli_wait_status_test.py
+  $<TARGET_FILE:tmpdump> $<TARGET_FILE:manifest_daemon>)
+set_tests_properties(cli_wait_status PROPERTIES TIMEOUT 300 LABELS unit)
