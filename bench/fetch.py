@@ -71,7 +71,6 @@ class Bench:
     def workload(self, name):
         archive = workloads.make(name)
         entries = verify.expected(archive)
-        self.server.put(f"{name}.zip", archive)
         cells = {peer.name: {"runs": [], "failure": "", "gaps": ""} for peer in self.ready}
         # Round 0 warms up: page cache, Python's and the JVM's caches. It is verified, but not counted.
         for number in range(self.options.runs + 1):
@@ -102,9 +101,16 @@ class Bench:
 def on_link(options, scratch, ready):
     """The inner process: measures every workload on the link that it finds itself on."""
     with origin.Origin(options.minio, scratch / "objects") as server:
-        server.create_bucket()
         bench = Bench(options, scratch, server, ready)
         return {name: bench.workload(name) for name in options.workloads}
+
+
+def upload(options, objects):
+    """Once, before any link is limited."""
+    with origin.Origin(options.minio, objects) as server:
+        server.create_bucket()
+        for name in options.workloads:
+            server.put(f"{name}.zip", workloads.make(name))
 
 
 def end_of(process):
@@ -167,6 +173,7 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.output, prefix="scratch-") as scratch:
         fs = filesystem(scratch)
+        upload(options, Path(scratch) / "objects")
         results = all_links(options, arguments, Path(scratch), ready)
     facts = {}
     for name in options.workloads:
