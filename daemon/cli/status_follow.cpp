@@ -40,12 +40,12 @@ Follower::Follower(std::string destination, std::FILE* out)
     : destination_(std::move(destination)), out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
 
 result<void> Follower::run() {
-  std::optional<std::uint32_t> shown;
+  std::int64_t shown = -1; // the change that is on the screen; -1: none
   Clock::time_point due = Clock::now();
   for (;;) {
     if (!reader_ || reader_->stale()) {
       TMPDUMP_TRY(reader_, open_current(destination_));
-      shown.reset();
+      shown = -1;
     }
     // Remembered before the look: a change in between ends the sleep at once.
     const std::uint32_t seen = reader_->changed();
