@@ -187,7 +187,7 @@ class StatusTest(Story):
         self.assertEqual((status["listed_after_ns"], status["entries"]), (None, []))
 
     def test_json_tells_all(self):
-        daemon = self.daemon("list lib/ lib/a.so=b.so lib/b.so lib/link@a.so", "publish lib/", "publish lib/a.so",
+        daemon = self.daemon("list lib/ lib/a.so=b.so lib/b.so lib/link@a.so", "publish lib", "publish lib/a.so",
                              f"count {BYTES_RECEIVED} 1234567", f"count {REQUESTS} 8")
         self.tmpdump("wait", "lib/a.so", "--timeout", "0")
         status = self.status()
@@ -214,7 +214,7 @@ class StatusTest(Story):
         self.assertEqual(self.status()["entries"][3]["needs"], ["lib/a.so"])
 
     def test_a_finished_run_and_its_table(self):
-        daemon = self.daemon("list lib/ lib/a.so lib/link@a.so", "publish lib/", "publish lib/a.so", "publish lib/link",
+        daemon = self.daemon("list lib/ lib/a.so lib/link@a.so", "publish lib", "publish lib/a.so", "publish lib/link",
                              f"count {BYTES_RECEIVED} 1234567", f"count {RETRIES} 1", "ready")
         pid = daemon.process.pid
         self.assertIn(f"state       ready (daemon is alive, pid {pid})\n", self.tmpdump("status")[1])

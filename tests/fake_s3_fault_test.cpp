@@ -347,6 +347,8 @@ TEST_CASE("a server goes away under stalled, waiting and idle clients") {
   }
   for (RawClient* client : clients) {
     client->receive_all();
-    CHECK(client->ending() == Ending::reset);
+    // The idle one may not have been accepted yet, and sees a plain close then.
+    const bool idle = client == clients[2];
+    CHECK((client->ending() == Ending::reset || (idle && client->ending() == Ending::closed)));
   }
 }
