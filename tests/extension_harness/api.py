@@ -103,7 +103,7 @@ class ExtensionsApi:
     def shut_down(self):
         self.answer_next(Answer(body=SHUTDOWN))
 
-    def wait_for(self, path, deadline_s=20, count=1):
+    def wait_for(self, path, deadline_s=60, count=1):
         def come():
             return [request for request in self.requests if request.path == path]
         with self._changed:

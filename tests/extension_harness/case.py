@@ -19,11 +19,12 @@ from pathlib import Path
 TESTS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TESTS / "e2e"))
 
+from emulator import manifest  # noqa: E402,F401 (for the tests)
 from emulator.log import Log  # noqa: E402
 from emulator.origin import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Origin  # noqa: E402
 from extension_harness.api import ExtensionsApi  # noqa: E402
 
-DEADLINE_S = 20
+DEADLINE_S = 60  # so that a defect does not hang the tests; what works takes milliseconds
 TOKEN = "FwoGZXIvYXdzEXAMPLETOKENthatNobodyMaySee//////////wEaDGE"
 OK, NOT_IN_ARCHIVE, TIMEOUT, NO_DAEMON, DAEMON_DIED, FAILED = range(6)  # tmpdump.h
 SEED = int(os.environ.get("TMPDUMP_SEED") or 1)

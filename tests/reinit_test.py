@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lambda kills an INIT that takes too long, at any instant, and starts it again over the same /tmp: what was there stays
+good, what was missing comes, nothing is ever half there.
+"""
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from extension_harness import archives, case
+from extension_harness.api import REGISTER
+from extension_harness.case import DAEMON_DIED, DEADLINE_S, OK, manifest
+
+KILLS = 40
+TAIL = 128 << 10  # bytes that a run asks for in any case: the directory
+MBPS = 64  # some 0.5 s for the archive
+SLOW_MBPS = 8
+PAUSED = "T (stopped)"
+
+
+def published(destination):
+    """Paths that the newest account, the manifest or the one before it, calls published; its ETag."""
+    for name in ("manifest", "manifest.previous"):
+        path = destination / ".tmpdump" / name
+        if path.exists():
+            etag_size = int.from_bytes(path.read_bytes()[84:88], "little")
+            entries = manifest.read(path).entries
+            if entries:
+                etag = path.read_bytes()[1536:1536 + etag_size]
+                return {entry.path for entry in entries if entry.state == manifest.PUBLISHED}, etag
+    return set(), b""
+
+
+def inodes(destination, paths):
+    return {path: os.lstat(destination / path).st_ino for path in paths}
+
+
+class ReinitTest(case.ExtensionTest):
+    def setUp(self):
+        super().setUp()
+        self.wanted = archives.entries(5, files=40)
+        archives.write(self.archive, self.wanted)
+        self.origin = self.start_origin(total_mbps=MBPS)
+        self.api = self.start_api()
+
+    def start_here(self, **variables):
+        return self.start(self.api, self.origin.endpoint, **variables)
+
+    def finish(self, prefetch):
+        """Lets it get ready and ends it; what its ready line says."""
+        prefetch.log.wait_for("tmpdump.ready", DEADLINE_S)
+        prefetch.terminate()
+        self.assertEqual(prefetch.status(), 0, prefetch.log.text())
+        return prefetch.event("tmpdump.ready")
+
+    def kill_after(self, seconds):
+        """Starts it and kills it so much later; the run's log, whatever it says."""
+        prefetch = self.start_here()
+        time.sleep(seconds)  # not to wait for something: the random moment
+        prefetch.kill()
+        return prefetch
+
+    def kill_when(self, pattern):
+        prefetch = self.start_here()
+        prefetch.log.wait_for(pattern, DEADLINE_S)
+        prefetch.kill()
+
+    def assert_whole(self, wanted=None, partial=False):
+        self.assertEqual(archives.difference(archives.found(self.destination), wanted or self.wanted, partial), "")
+
+    def assert_nothing_left_over(self):
+        """Of us only the manifest and the lock stay."""
+        self.assertEqual(set(os.listdir(self.destination / ".tmpdump")), {"manifest", "lock"})
+
+    def test_killed_at_random_instants(self):
+        chance = random.Random(case.SEED)
+        kills, chains, kept = 0, 0, []
+        while kills < case.rounds(KILLS):
+            self.destination = self.folder / f"tmp-{chains}"
+            self.destination.mkdir()
+            for _ in range(chance.randint(1, 8)):
+                self.kill_after(chance.choice((chance.uniform(0, 0.05), chance.uniform(0, 0.3))))
+                kills += 1
+                self.assert_whole(partial=True)
+            there, _ = published(self.destination)
+            before = inodes(self.destination, there)
+            ready = self.finish(self.start_here())
+            self.assert_whole()
+            self.assert_nothing_left_over()
+            self.assertEqual(ready["kept"], len(there))
+            self.assertEqual(inodes(self.destination, there), before)  # may be mapped: never written again
+            kept.append(len(there))
+            chains += 1
+        print(f"{kills} kills, {chains} runs that finished; kept of {len(self.wanted)}: {kept}")
+
+    def test_a_second_start_fetches_the_directory_alone(self):
+        first = self.finish(self.start_here())
+        self.assertEqual((first["kept"], first["bytes"] >= self.archive.stat().st_size), (0, True))
+        again = self.finish(self.start_here())
+        self.assertEqual((again["kept"], again["requests"], again["bytes"]), (len(self.wanted), 1, TAIL))
+        self.assert_whole()
+
+    def test_what_was_published_is_not_fetched_again(self):
+        """One file far larger than the gap that is cheaper to fetch than to leave out, then others."""
+        wanted = {"a.bin": ("file", 0o644, random.Random(1).randbytes(6_000_000)),
+                  "b.bin": ("file", 0o644, random.Random(2).randbytes(3_000_000))}
+        archives.write(self.archive, wanted)
+        self.kill_when('"tmpdump.published","detail":"[ab].bin"')
+        there, = published(self.destination)[0]
+        self.assert_whole(wanted, partial=True)
+        ready = self.finish(self.start_here())
+        self.assertEqual(ready["kept"], 1)
+        self.assertLess(ready["bytes"], self.archive.stat().st_size - len(wanted[there][2]) + TAIL + 2000)
+        self.assert_whole(wanted)
+
+    def test_another_archive_starts_anew(self):
+        self.kill_when("tmpdump.published")
+        there, etag = published(self.destination)
+        self.assertTrue(there)
+        other = archives.entries(6, files=40)
+        archives.write(self.archive, other)
+        ready = self.finish(self.start_here())
+        self.assertEqual(ready["kept"], 0)
+        self.assertNotEqual(published(self.destination)[1], etag)
+        found = archives.found(self.destination)
+        self.assertEqual(archives.difference({path: found[path] for path in found if path in other}, other), "")
+        self.assert_nothing_left_over()
+
+    def test_what_somebody_changed_is_fetched_again(self):
+        self.finish(self.start_here())
+        path = max(self.wanted, key=lambda name: len(self.wanted[name][2]))
+        os.unlink(self.destination / path)
+        (self.destination / path).write_bytes(self.wanted[path][2][:-1] + b"?")
+        ready = self.finish(self.start_here())
+        self.assertEqual(ready["kept"], len(self.wanted) - 1)
+        self.assert_whole()
+
+    def test_stale_staging_is_removed(self):
+        self.kill_when("tmpdump.directory")
+        stage = self.destination / ".tmpdump" / "stage"
+        stage.mkdir(exist_ok=True)
+        (stage / "12345").write_bytes(b"half a file")
+        self.finish(self.start_here())
+        self.assert_nothing_left_over()
+
+    def start_slowly(self):
+        """With two who sleep: one waits for all, one for a file that takes 12 s."""
+        self.wanted = {"first": ("file", 0o644, b"1"), "large": ("file", 0o644, random.Random(3).randbytes(12_000_000)),
+                       "tail": ("file", 0o644, random.Random(4).randbytes(2 * TAIL))}
+        archives.write(self.archive, self.wanted)
+        prefetch = self.start(self.api, self.start_origin(total_mbps=SLOW_MBPS).endpoint)
+        prefetch.log.wait_for("tmpdump.directory", DEADLINE_S)
+        waiters = [self.wait_beside(), self.wait_beside("large")]
+        for waiter in waiters:
+            waiter.asleep()
+        return prefetch, waiters
+
+    def test_waiters_are_told_of_the_death(self):
+        prefetch, waiters = self.start_slowly()
+        prefetch.kill()
+        self.assertEqual([waiter.result() for waiter in waiters], [(DAEMON_DIED, "")] * 2)
+
+    def test_waiters_go_on_with_the_successor(self):
+        """They are stopped while one dies and the next comes: what they see then is the new generation."""
+        prefetch, waiters = self.start_slowly()
+        for waiter in waiters:
+            waiter.process.send_signal(signal.SIGSTOP)
+            status = Path(f"/proc/{waiter.process.pid}/status")
+            case.until(lambda s=status: PAUSED in s.read_text(), "stopped")
+        prefetch.kill()
+        successor = self.start(self.api, self.start_origin().endpoint)
+        self.api.wait_for(REGISTER, count=2)  # its manifest is there
+        for waiter in waiters:
+            waiter.process.send_signal(signal.SIGCONT)
+        for waiter in waiters:
+            self.assertEqual(waiter.result(), (OK, ""))
+        self.assertEqual(self.finish(successor)["etag"], published(self.destination)[1].decode().strip('"'))
+
+
+if __name__ == "__main__":
+    case.main()
