@@ -312,7 +312,7 @@ class FollowTest(Story):
         daemon.kill()
         code, rest, error = self.end(follower)
         self.assertEqual(code, FAILED)
-        self.assertRegex(rest, r"^died after -: 1 of 2 entries")
+        self.assertRegex(rest, r"^died: 1 of 2 entries")
         self.assertIn("ended before everything was ready", error)
 
     def test_a_reader_that_goes_ends_it(self):

@@ -108,9 +108,10 @@ result<std::string> Follower::lines(const manifest::Status& status) {
   TMPDUMP_TRY(const std::string arrived, arrivals(status));
   text += arrived;
   if (has_ended(status)) {
-    text += std::string(has_died(status) ? "died" : name(status.state)) + " after " +
-            format_since(status, status.finished_ns) + ": " +
-            std::to_string(counters[TMPDUMP_COUNTER_FILES_PUBLISHED]) + " of " +
+    text += has_died(status)
+                ? "died"
+                : std::string(name(status.state)) + " after " + format_since(status, status.finished_ns);
+    text += ": " + std::to_string(counters[TMPDUMP_COUNTER_FILES_PUBLISHED]) + " of " +
             std::to_string(counters[TMPDUMP_COUNTER_FILES_TOTAL]) + " entries, " +
             format_size(counters[TMPDUMP_COUNTER_BYTES_RECEIVED]) + " received\n";
   }
