@@ -25,6 +25,10 @@ TIMEOUT_S = 30
 MEASURED = ["tmpdump", "curl", "ripunzip-uri", "s5cmd-unzip", "original", "aws-unzip"]
 
 
+class NoRequest(Exception):
+    """What a program did instead of asking for its archive."""
+
+
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=50)
@@ -50,12 +54,12 @@ def once(command, environment, listener):
     try:
         deadline = time.monotonic() + TIMEOUT_S
         if not ready_by(listener, deadline):
-            raise SystemExit(f"bench: {command[0]} opened no connection in {TIMEOUT_S} s")
+            raise NoRequest(f"opened no connection in {TIMEOUT_S} s")
         connection, _ = listener.accept()
         accepted = time.monotonic_ns()
         with connection:
             if not ready_by(connection, deadline) or not connection.recv(1, socket.MSG_PEEK):
-                raise SystemExit(f"bench: {command[0]} connected and sent nothing")
+                raise NoRequest("connected and sent nothing")
             requested = time.monotonic_ns()
     finally:
         os.killpg(child, signal.SIGKILL)
@@ -65,21 +69,29 @@ def once(command, environment, listener):
 
 
 def measure_all(ready, runs, scratch):
+    """({peer: [(s, s)]}, {peer: why it has no figures}); a failure takes a peer out, the others go on."""
     home = scratch / "home"
     home.mkdir()
-    figures = {peer.name: [] for peer in ready}
+    figures, failures = {peer.name: [] for peer in ready}, {}
     for number in range(runs + 1):
         for peer in ready:
+            if peer.name in failures:
+                continue
             # A new listener each time: a program that opened more than one connection leaves none behind.
             with socket.create_server(("127.0.0.1", 0), backlog=64) as listener, \
                     tempfile.TemporaryDirectory(dir=scratch) as work:
                 endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
                 job = peers.Job(endpoint, origin.BUCKET, "any.zip", Path(work))
                 job.dest.mkdir()
-                figure = once(peer.command(job), peers.environment(home), listener)
+                try:
+                    figure = once(peer.command(job), peers.environment(home), listener)
+                except NoRequest as failure:
+                    failures[peer.name] = str(failure)
+                    peers.say(f"{peer.name} FAILED: {failure}")
+                    continue
             if number > 0:
                 figures[peer.name].append(figure)
-    return figures
+    return figures, failures
 
 
 def main():
@@ -89,22 +101,26 @@ def main():
         peers.say(f"without {name}: {reason}")
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.output, prefix="scratch-") as scratch:
-        figures = measure_all(ready, options.runs, Path(scratch))
+        figures, failures = measure_all(ready, options.runs, Path(scratch))
     at = report.machine()
     text = (f"# From exec to the first request\n\n{at['date']}; {at['cores']} cores of {at['cpu']}. "
             f"`./dev bench start --runs {options.runs}`: median [min..max], milliseconds.\n\n"
             + report.row(["who", "connection accepted", "first byte of the request"]) + "|---|---|---|\n")
     for peer in ready:
+        if peer.name in failures:
+            text += report.row([peer.title.split(",")[0], "failed", failures[peer.name]])
+            continue
         columns = [report.spread([1e3 * value for value in column], 1) for column in zip(*figures[peer.name])]
         text += report.row([peer.title.split(",")[0], *columns])
     print(text)
-    data = {"machine": at, "runs": options.runs, "seconds": figures, "absent": absent,
+    data = {"machine": at, "runs": options.runs, "seconds": figures, "absent": absent, "failures": failures,
             "versions": {peer.name: peer.versions() for peer in ready}}
     written = report.write(options.output, "start", data, text)
     if options.save:
         written = report.write(ROOT / "bench" / "results", f"{at['date'][:10]}-start", data, text)
     peers.say(f"written: {os.path.relpath(written)}")
+    return 1 if "tmpdump" in failures else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import fetch
+import first_request
 import workloads
 from harness import measure, peers, report, verify
 from harness.zipwrite import DEFLATED, STORED, RepeatedBlock, ZipWriter
@@ -113,6 +114,24 @@ class Measure(Folder):
 
     def test_a_small_program_has_a_small_peak(self):
         self.assertLess(self.run_it(["true"]).rss_mb, 8)  # not this interpreter's
+
+
+class FirstRequest(Folder):
+    def measure(self, command):
+        peer = type("Peer", (), {"name": "peer", "command": lambda self, job: command(job)})()
+        return first_request.measure_all([peer], 2, self.root)
+
+    def test_a_request_is_stamped_after_its_connection(self):
+        figures, failures = self.measure(lambda job: f"exec curl -s {job.url}")
+        self.assertEqual(failures, {})
+        self.assertEqual(len(figures["peer"]), 2)
+        for accepted, requested in figures["peer"]:
+            self.assertLess(0, accepted)
+            self.assertLessEqual(accepted, requested)
+
+    def test_a_connection_without_a_request_is_a_failure(self):
+        _, failures = self.measure(lambda job: f"exec 3<>/dev/tcp/{job.endpoint.removeprefix('http://').replace(':', '/')}")
+        self.assertEqual(failures, {"peer": "connected and sent nothing"})
 
 
 class Report(unittest.TestCase):
