@@ -18,12 +18,16 @@ bool DirectoryReader::deliver(const fetch::Piece& piece) {
     early_.push_back(piece);
     return false;
   }
-  if (missing_size_ == 0 || piece.offset != missing_offset_ + missing_.size() ||
-      missing_.size() + piece.bytes.size() > missing_size_) {
-    return false;
+  // Speculative ranges may reach into the directory, too, in pieces of other sizes: whoever brings the next byte.
+  const std::uint64_t next = missing_offset_ + missing_.size();
+  const std::uint64_t missing_end = missing_offset_ + missing_size_;
+  const std::uint64_t piece_end = piece.offset + piece.bytes.size();
+  const std::uint64_t end = std::min(piece_end, missing_end);
+  if (piece.offset <= next && next < end) {
+    missing_.append(text_of(piece.bytes.subspan(static_cast<std::size_t>(next - piece.offset),
+                                                static_cast<std::size_t>(end - next))));
   }
-  missing_.append(text_of(piece.bytes));
-  return true;
+  return piece.offset >= missing_offset_ && piece_end <= missing_end;
 }
 
 awaitable<result<void>> DirectoryReader::extend_to(fetch::Transfer& transfer, std::uint64_t offset) {
