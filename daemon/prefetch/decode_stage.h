@@ -17,11 +17,10 @@ namespace tmpdump::prefetch {
 
 // Thread safety: add(), set_entries() and stop() from one thread (the network's); the callbacks come from
 // decoder threads. Invariants:
-// 1. an entry's bytes reach its stream in order and once, by one thread at a time;
-// 2. no thread waits for an entry: one whose bytes have not arrived is put aside and another is taken, so
-// that a
-//    full window of buffers always drains;
-// 3. among entries with bytes, the one with the most work left goes first: it bounds the time to ready.
+// 1. a part's bytes reach its stream in order and once, by one thread at a time;
+// 2. no thread waits for a part: one whose bytes have not arrived is put aside and another is taken, so that
+//    a full window of buffers always drains;
+// 3. among parts with bytes, the one with the most work left goes first: it bounds the time to ready.
 class DecodeStage {
 public:
   struct Callbacks {
