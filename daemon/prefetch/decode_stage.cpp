@@ -68,12 +68,15 @@ struct DecodeStage::State {
   bool entries_known = false;
   std::priority_queue<Ready> ready;
   std::size_t left = 0;
+  unsigned running = 0; // threads that work on a task
+  bool input_ended = false;
   bool stopping = false;
   bool ended = false;
 
   void distribute(const fetch::Piece& piece);
   void make_ready(std::size_t index);
   void end(std::unique_lock<std::mutex>& lock, result<void> outcome);
+  void end_if_starved(std::unique_lock<std::mutex>& lock);
   void run(unsigned number);
   result<bool> work_on(Task& task, std::unique_lock<std::mutex>& lock, MutableBytes scratch);
   result<void> complete(Task& task);
@@ -104,6 +107,12 @@ void DecodeStage::stop() {
   const std::lock_guard lock(state_->mutex);
   state_->early.clear();
   state_->tasks.clear(); // drops streams and so what they staged
+}
+
+void DecodeStage::input_ended() {
+  std::unique_lock lock(state_->mutex);
+  state_->input_ended = true;
+  state_->end_if_starved(lock);
 }
 
 void DecodeStage::add(fetch::Piece piece) {
@@ -171,6 +180,14 @@ void DecodeStage::State::end(std::unique_lock<std::mutex>& lock, result<void> ou
   lock.lock();
 }
 
+void DecodeStage::State::end_if_starved(std::unique_lock<std::mutex>& lock) {
+  if (!input_ended || ended || stopping || left == 0 || running > 0 || !ready.empty()) return;
+  const auto lacking = std::find_if(tasks.begin(), tasks.end(), [](const Task& task) { return !task.done; });
+  end(lock, Failure{Errc::network, "entry '" + printable(lacking->entry->path) +
+                                       "': bytes of it never arrived, although every range was answered; "
+                                       "try again, and report this"});
+}
+
 void DecodeStage::State::run(unsigned number) {
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_size);
   std::unique_lock lock(mutex);
@@ -179,15 +196,19 @@ void DecodeStage::State::run(unsigned number) {
     if (stopping) return;
     Task& task = tasks[ready.top().task];
     ready.pop();
+    ++running;
     const auto begin = Trace::Clock::now();
     auto outcome = work_on(task, lock, MutableBytes(scratch.get(), scratch_size));
     if (trace != nullptr) {
       trace->complete("decoders", number, printable(task.entry->path), begin, Trace::Clock::now());
     }
+    --running;
     if (!outcome) {
       end(lock, std::move(outcome).error());
     } else if (*outcome && --left == 0) {
       end(lock, {});
+    } else {
+      end_if_starved(lock);
     }
   }
 }

@@ -175,6 +175,7 @@ awaitable<result<void>> run_once(Run& run) {
 
   auto drained = co_await transfer->drain();
   if (!drained) co_return drained.error();
+  stage.input_ended();
   while (!end->outcome) {
     boost::system::error_code ignored;
     co_await end->happened.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
