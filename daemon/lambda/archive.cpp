@@ -79,6 +79,8 @@ awaitable<result<prefetch::Summary>> Archive::prefetch() {
   settings.connections = options_.connections;
   settings.max_size = options_.max_size;
   settings.max_entries = options_.max_entries;
+  settings.cpu = config::cpu_level(options_, cpu_level());
+  debug("processor", name(*settings.cpu));
   // A re-init finds most of it in its place.
   settings.speculate = !manifest_.previous().has_value();
   Trace* const trace = options_.trace_file.empty() ? nullptr : &trace_;

@@ -4,6 +4,7 @@
 #include "prefetch/decode_stage.h"
 #include "prefetch/directory_reader.h"
 #include "prefetch/entry_parts.h"
+#include "zip/variants.h"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -139,6 +140,11 @@ awaitable<result<void>> run_once(Run& run) {
   auto read = co_await reader.read(*transfer, front, limits, run.source.display());
   if (!read) co_return read.error();
   directory = std::move(*read);
+  if (run.settings.cpu) {
+    auto chosen = zip::choose_variants(std::move(directory), *run.settings.cpu);
+    if (!chosen) co_return chosen.error().within(run.source.display());
+    directory = std::move(*chosen);
+  }
   run.summary.directory_known = Clock::now();
   run.summary.etag = reader.object().etag;
   run.summary.archive_size = reader.object().size;
