@@ -72,6 +72,11 @@ class Prefetch:
         (value,) = self.log.objects(name)
         return value
 
+    def system_call(self):
+        """(number, arguments) of the one in which it sleeps; None while it does not."""
+        words = Path(f"/proc/{self.process.pid}/syscall").read_text().split()
+        return None if words[0] == "running" else (int(words[0]), [int(word, 16) for word in words[1:7]])
+
     def proc(self, field):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         (line,) = [line for line in text.splitlines() if line.startswith(field + ":")]
@@ -114,7 +119,7 @@ class Waiter:
         self.log.reader.join()
 
 
-FUTEX = {"x86_64": 202, "aarch64": 98}[os.uname().machine]
+FUTEX, PPOLL = {"x86_64": (202, 271), "aarch64": (98, 73)}[os.uname().machine]
 
 
 def until(condition, what, deadline_s=DEADLINE_S):
