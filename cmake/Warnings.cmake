@@ -14,5 +14,7 @@ if(TMPDUMP_SANITIZE)
     target_compile_options(tmpdump_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wno-tsan>)
   endif()
 else()
-  target_compile_options(tmpdump_flags INTERFACE -fstack-protector-strong)
+  # Each function for itself, so that the linker leaves out what nothing refers to: most of Asio, whole parts of libc.
+  target_compile_options(tmpdump_flags INTERFACE -fstack-protector-strong -ffunction-sections -fdata-sections)
+  target_link_options(tmpdump_flags INTERFACE -Wl,--gc-sections)
 endif()
