@@ -20,6 +20,7 @@ from emulator.sandbox import place
 
 MOST_BYTES = 8_000_000
 DYNAMIC, INTERPRETER, FRAME_TABLE = 2, 3, 0x6474E550  # of the program headers' types
+NEEDED, RELATIVE_RELOCATIONS = 1, 36  # of the dynamic section's tags: DT_NEEDED, DT_RELR
 ROOTS = TESTS.parent / "daemon" / "net" / "roots"
 AWS = f"{BUCKET}.s3.{REGION}.amazonaws.com"
 NAME_SERVER = "127.0.0.53"
@@ -42,9 +43,17 @@ class FileTest(case.ExtensionTest):
         self.assertEqual(content[:6], b"\x7fELF\2\1")  # 64 bits, little endian
         (at,) = struct.unpack_from("<Q", content, 32)
         size, count = struct.unpack_from("<HH", content, 54)
-        kinds = {struct.unpack_from("<I", content, at + size * number)[0] for number in range(count)}
-        self.assertFalse(kinds & {DYNAMIC, INTERPRETER})
-        self.assertIn(FRAME_TABLE, kinds)  # else the first exception makes one
+        headers = {}  # kind: (place in the file, size there)
+        for number in range(count):
+            kind, _, offset, _, _, length = struct.unpack_from("<IIQQQQ", content, at + size * number)
+            headers[kind] = (offset, length)
+        self.assertNotIn(INTERPRETER, headers)
+        self.assertIn(FRAME_TABLE, headers)  # else the first exception makes one
+        self.assertIn(DYNAMIC, headers)  # position-independent: it relocates itself, and needs no library
+        offset, length = headers[DYNAMIC]
+        tags = [struct.unpack_from("<Q", content, offset + 16 * item)[0] for item in range(length // 16)]
+        self.assertNotIn(NEEDED, tags)
+        self.assertIn(RELATIVE_RELOCATIONS, tags)
 
     def test_is_small(self):
         stripped = self.folder / "stripped"
