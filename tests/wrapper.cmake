@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+# The exec wrapper: what it makes of a command, and the program with a real loader and a real JVM.
+tmpdump_test(wrapper wrapper_test.cpp tmpdump_wrapper)
+
+# Libraries that really load; an archive's content, so not built with sanitizers.
+set(libraries ${CMAKE_CURRENT_BINARY_DIR}/libraries)
+function(tmpdump_loadable name source) # [DEFINITION]...
+  add_library(${name} SHARED ${source})
+  target_compile_definitions(${name} PRIVATE ${ARGN})
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${libraries}
+    BUILD_WITH_INSTALL_RPATH ON INSTALL_RPATH "$ORIGIN")
+endfunction()
+tmpdump_loadable(leaf preload/leaf.c TEST_ANSWER=42)
+tmpdump_loadable(branch preload/branch.c)
+target_link_libraries(branch PRIVATE leaf)
+
+if(NOT TMPDUMP_SANITIZE)
+  find_package(Python3 REQUIRED COMPONENTS Interpreter)
+  add_test(NAME wrapper_program COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/wrapper_test.py
+    $<TARGET_FILE:exec-wrapper> $<TARGET_FILE:manifest_daemon> ${libraries})
+  set_tests_properties(wrapper_program PROPERTIES TIMEOUT 300)
+endif()
