@@ -20,3 +20,20 @@ if(NOT TMPDUMP_SANITIZE)
     $<TARGET_FILE:exec-wrapper> $<TARGET_FILE:manifest_daemon> ${libraries})
   set_tests_properties(wrapper_program PROPERTIES TIMEOUT 300)
 endif()
+
+# The preload shim in programs that know nothing of it.
+if(TARGET tmpdump_preload)
+  tmpdump_loadable(caller preload/caller.c)
+  set_target_properties(caller PROPERTIES INSTALL_RPATH "$ORIGIN/inner")
+  add_executable(preload_probe preload/probe.c)
+  target_compile_definitions(preload_probe PRIVATE _GNU_SOURCE)
+  set_target_properties(preload_probe PROPERTIES SKIP_BUILD_RPATH ON)
+  add_executable(preload_static preload/still.c)
+  target_link_options(preload_static PRIVATE -static)
+  add_test(NAME preload_abi COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/client_abi.py
+    $<TARGET_FILE:tmpdump_preload> ${PROJECT_SOURCE_DIR}/client/preload/preload.map)
+  add_test(NAME preload COMMAND Python3::Interpreter ${CMAKE_CURRENT_SOURCE_DIR}/preload_test.py
+    $<TARGET_FILE:tmpdump_preload> $<TARGET_FILE:manifest_daemon> ${libraries} $<TARGET_FILE:preload_probe>
+    $<TARGET_FILE:preload_static>)
+  set_tests_properties(preload PROPERTIES TIMEOUT 300)
+endif()

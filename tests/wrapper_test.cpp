@@ -56,8 +56,12 @@ struct Machine {
     if (error != nullptr) {
       outcome.error = error;
     } else {
-      outcome = {"",       words_of(out.command.arguments), words_of(out.command.environment),
-                 out.mode, out.timeout_ms,                  out.library_folder};
+      outcome = {"",
+                 words_of(out.command.arguments),
+                 words_of(out.command.environment),
+                 out.mode,
+                 out.timeout_ms,
+                 out.library_folder};
     }
     tmpdump_arena_release(&arena);
     return outcome;
@@ -121,9 +125,9 @@ TEST_CASE("a class path in every spelling, the last one counts") {
       {{"-cp", "x", "-cp", "y", "Main"}, {"-cp", "x", "-cp", "y:" + ours, "Main"}},
       {{"--class-path=x", "-cp", "y", "Main"}, {"--class-path=x", "-cp", "y:" + ours, "Main"}},
       {{"-cp", "x", "-Djava.class.path=y", "Main"}, {"-cp", "x", "-Djava.class.path=y:" + ours, "Main"}},
-      {{"-cp", "", "Main"}, {"-cp", ":" + ours, "Main"}},             // the current directory
-      {{"-cp", "lib/*", "Main"}, {"-cp", "lib/*:" + ours, "Main"}},   // the launcher expands it
-      {{"-cp", "-odd", "Main"}, {"-cp", "-odd:" + ours, "Main"}},     // a value, though it looks like an option
+      {{"-cp", "", "Main"}, {"-cp", ":" + ours, "Main"}},           // the current directory
+      {{"-cp", "lib/*", "Main"}, {"-cp", "lib/*:" + ours, "Main"}}, // the launcher expands it
+      {{"-cp", "-odd", "Main"}, {"-cp", "-odd:" + ours, "Main"}},   // a value, though it looks like an option
       {{"-cp", "-cp", "Main"}, {"-cp", "-cp:" + ours, "Main"}},
       {{"-p", "mods", "-cp", "x", "Main"}, {"-p", "mods", "-cp", "x:" + ours, "Main"}},
       {{"--add-opens", "a/b=ALL-UNNAMED", "-cp", "x", "Main"},
@@ -247,7 +251,8 @@ TEST_CASE("java.library.path in the variables of the virtual machine") {
       CHECK(Machine().variable(name, environment, "node") == row.given);
     }
   }
-  CHECK(Machine().variable("JAVA_TOOL_OPTIONS", {"TMPDUMP_DEST=/x y", "JAVA_TOOL_OPTIONS=-Djava.library.path=/x"},
+  CHECK(Machine().variable("JAVA_TOOL_OPTIONS",
+                           {"TMPDUMP_DEST=/x y", "JAVA_TOOL_OPTIONS=-Djava.library.path=/x"},
                            "java") == "-Djava.library.path=/x");
 }
 
@@ -279,14 +284,9 @@ TEST_CASE("where the loader looks, for every program") {
 
 TEST_CASE("everything else goes through as it is") {
   const Words arguments{"/bin/sh", "-c", "exit 3", "-cp", "x", "Main", "", "-Djava.library.path=/x"};
-  const Words environment{"LD_LIBRARY_PATH=/tmp/lib",
-                          "odd",
-                          "=",
-                          "X=1",
-                          "X=2",
-                          "LD_PRELOAD=/opt/lib/libtmpdump-preload.so",
-                          "LD_LIBRARY_PATHS=y",
-                          ""};
+  const Words environment{
+      "LD_LIBRARY_PATH=/tmp/lib", "odd", "=", "X=1", "X=2", "LD_PRELOAD=/opt/lib/libtmpdump-preload.so",
+      "LD_LIBRARY_PATHS=y",       ""};
   const auto outcome = Machine().rewrite(arguments, environment);
   CHECK(outcome.arguments == arguments);
   CHECK(outcome.environment == environment);

@@ -27,11 +27,11 @@ static bool takes_class_path(const char* word) {
 
 // Options whose value may be the next word.
 static bool takes_value(const char* word) {
-  return is_one_of(word, (const char* const[]){"--module-path", "-p", "--upgrade-module-path",
-                                               "--add-modules", "--limit-modules", "--add-exports",
-                                               "--add-opens", "--add-reads", "--patch-module",
-                                               "--enable-native-access", "--describe-module", "-d",
-                                               "--source", NULL});
+  return is_one_of(word,
+                   (const char* const[]){"--module-path", "-p", "--upgrade-module-path", "--add-modules",
+                                         "--limit-modules", "--add-exports", "--add-opens", "--add-reads",
+                                         "--patch-module", "--enable-native-access", "--describe-module",
+                                         "-d", "--source", NULL});
 }
 
 // Behind "--class-path=" or "-Djava.class.path=", else NULL.

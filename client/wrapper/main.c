@@ -77,11 +77,9 @@ static const char* find_preload(struct tmpdump_arena* arena) {
 static void wait_for_everything(int timeout_ms) {
   const int code = tmpdump_wait(timeout_ms);
   if (code == TMPDUMP_OK) return;
-  char reason[1100];
-  (void)fail(0, "the tmpdump is not complete: %s%s", tmpdump_strerror(code),
-             code == TMPDUMP_FAILED && tmpdump_reason(reason + 2, sizeof reason - 2) > 0
-                 ? memcpy(reason, ": ", 2)
-                 : "");
+  char reason[1025];
+  const bool has_reason = code == TMPDUMP_FAILED && tmpdump_reason(reason, sizeof reason) > 0;
+  (void)fail(0, "%s%s", "the tmpdump is not complete: ", has_reason ? reason : tmpdump_strerror(code));
 }
 
 static int run(const struct tmpdump_command* command, struct tmpdump_arena* arena) {
@@ -102,8 +100,10 @@ static int run(const struct tmpdump_command* command, struct tmpdump_arena* aren
   const char* program = command->arguments[0];
   (void)execvpe(program, (char* const*)rewritten.command.arguments,
                 (char* const*)rewritten.command.environment);
-  return fail(errno == ENOENT ? NOT_FOUND : errno == EACCES ? DENIED : FAILED, "cannot start '%s': %s",
-              program, strerror(errno));
+  return fail(errno == ENOENT   ? NOT_FOUND
+              : errno == EACCES ? DENIED
+                                : FAILED,
+              "cannot start '%s': %s", program, strerror(errno));
 }
 
 int main(int argc, char** argv) {
