@@ -62,12 +62,15 @@ class Sandbox:
             raise
 
     def _fill(self, programs, function, extension):
-        for name in ("opt/extensions", "opt/lib", "task", "runtime", "lang", "tmp"):
+        for name in ("opt/extensions", "opt/lib", "opt/tmpdump", "opt/humangraphics", "task", "runtime", "lang", "tmp"):
             (self.root / name).mkdir(parents=True)
         place(programs.rie, self.root / "rie")
         if extension:
             place(programs.extension, self.root / "opt" / "extensions" / EXTENSION)
         place(programs.library, self.root / "opt" / "lib" / "libtmpdump.so")
+        place(programs.preload, self.root / "opt" / "lib" / "libtmpdump-preload.so")
+        place(programs.wrapper, self.root / "opt" / "tmpdump" / "exec-wrapper")
+        (self.root / "opt" / "humangraphics" / "lambda-exec-wrapper.sh").symlink_to("../tmpdump/exec-wrapper")
         for target, source in function.files.items():
             (self.root / target).parent.mkdir(parents=True, exist_ok=True)
             place(source, self.root / target)
