@@ -5,12 +5,14 @@
 #include "cli/size.h"
 #include "cli/status_command.h"
 #include "cli/wait_command.h"
+#include "pack/command_line.h"
 
 #include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <string>
 
 namespace {
@@ -112,6 +114,8 @@ int run(int argc, char** argv) {
   StatusArguments status_arguments;
   auto* const status = app.add_subcommand("status", "Show what a daemon has brought, also once it is gone");
   describe_status(*status, status_arguments);
+  std::function<int()> chosen;
+  tmpdump::pack::add_commands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -119,6 +123,7 @@ int run(int argc, char** argv) {
     (void)std::fprintf(stderr, "tmpdump: error: %s; see --help\n", error.what());
     return 2;
   }
+  if (chosen) return chosen();
   if (wait->parsed()) return tmpdump::cli::run_wait(wait_arguments);
   if (status->parsed()) return tmpdump::cli::run_status(status_arguments);
   return tmpdump::cli::run_fetch(fetch_arguments);
