@@ -305,3 +305,30 @@ TEST_CASE("what is no archive is said to be none") {
   says(failure_of(pipeline, Errc::bad_archive), "zip");
   CHECK(pipeline.tree().empty());
 }
+
+TEST_CASE("an object that becomes shorter before its speculative ranges are answered is read anew") {
+  Pipeline pipeline;
+  const Archive before = version(1);
+  Archive after;
+  after.stored("version", "2").stored("lib/large.so", noise(100'000, 2));
+  pipeline.holds(before);
+  // The tail and the first megabyte are of the old version; to the next range the new one ends before it.
+  pipeline.s3.schedule(fault::replace_object(after.zip().bytes).on(nth_get(3)));
+  const auto outcome = pipeline.fetch();
+  REQUIRE(outcome);
+  CHECK(outcome->restarts == 1);
+  const Tree tree = pipeline.tree();
+  CHECK(tree.at("version").content == "2");
+  CHECK(tree.at("lib/large.so").content == noise(100'000, 2));
+}
+
+TEST_CASE("a false 416 for a speculative range loses no bytes") {
+  Pipeline pipeline;
+  const Archive archive = version(1);
+  pipeline.holds(archive);
+  const auto begins_at = GENERATE(0U, 1U << 20U, 3U << 20U);
+  When when{.begins_at = begins_at};
+  pipeline.s3.schedule(fault::range_not_satisfiable().on(when));
+  REQUIRE(pipeline.fetch());
+  CHECK(difference(pipeline.tree(), archive.tree()).empty());
+}

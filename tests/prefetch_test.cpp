@@ -2,9 +2,11 @@
 // From an archive in S3 to a tree in a directory, when nothing goes wrong. What goes wrong on the way is in
 // prefetch_network_test.cpp and prefetch_object_test.cpp, what is wrong with archives in
 // prefetch_archive_test.cpp.
+#include "prefetch/decode_stage.h"
 #include "s3/sigv4.h"
 #include "support/pipeline.h"
 
+#include <future>
 #include <mutex>
 #include <set>
 
@@ -91,9 +93,9 @@ TEST_CASE("every entry is told once, when it is in its place") {
   std::multiset<std::string> told;
   std::size_t wanted = 0;
   bool in_place = true;
-  pipeline.observer.directory = [&](const fetch::ObjectInfo& info, const zip::Directory& directory,
-                                    std::vector<const zip::Entry*> entries)
-      -> result<std::vector<const zip::Entry*>> {
+  pipeline.observer.directory =
+      [&](const fetch::ObjectInfo& info, const zip::Directory& directory,
+          std::vector<const zip::Entry*> entries) -> result<std::vector<const zip::Entry*>> {
     CHECK(info.size == archive.zip().bytes.size());
     CHECK(directory.entries.size() == entries.size());
     wanted = entries.size();
@@ -311,4 +313,26 @@ TEST_CASE("the trace shows the whole run and no secret") {
        {pipeline.environment.at("AWS_SECRET_ACCESS_KEY"), pipeline.environment.at("AWS_SESSION_TOKEN"),
         std::string("Signature="), std::string("X-Amz-"), std::string("Credential=")})
     CHECK(told.find(secret) == std::string::npos);
+}
+
+TEST_CASE("a stage whose input ends too early fails instead of waiting") {
+  ScratchDirectory scratch;
+  const auto destination = output::Destination::open(scratch.path("dest"));
+  REQUIRE(destination);
+  zip::Entry entry;
+  entry.path = "lib/x.so";
+  entry.size = entry.compressed_size = 100;
+  entry.region_end = 200;
+  std::promise<result<void>> ended;
+  std::vector<std::byte> memory(50);
+  const auto chunk = std::make_shared<fetch::Chunk>();
+  prefetch::DecodeStage stage(
+      2, {nullptr, [&](result<void> outcome) { ended.set_value(std::move(outcome)); }}, nullptr);
+  stage.set_entries({&entry}, *destination);
+  const std::size_t first = GENERATE(0U, 10U);
+  if (first > 0) stage.add({chunk, 0, Bytes(memory).first(first)});
+  stage.input_ended();
+  const auto outcome = ended.get_future().get();
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().message.find("lib/x.so") != std::string::npos);
 }

@@ -4,13 +4,17 @@
 
 #ifdef TMPDUMP_HAVE_ISAL
 #include <isa-l.h>
-#else
-#include <zlib.h>
 #endif
+
+#include <zlib.h>
 
 #include <string>
 
 namespace tmpdump::decode {
+
+std::uint32_t crc32_combine(std::uint32_t a, std::uint32_t b, std::uint64_t length_of_b) {
+  return static_cast<std::uint32_t>(::crc32_combine64(a, b, static_cast<z_off64_t>(length_of_b)));
+}
 
 #ifdef TMPDUMP_HAVE_ISAL
 

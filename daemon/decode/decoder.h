@@ -48,6 +48,9 @@ std::string_view inflate_engine();
 // CRC-32 (ISO-HDLC, APPNOTE 4.4.7) of `bytes` appended to data whose CRC is `crc`; crc of nothing is 0.
 std::uint32_t crc32(std::uint32_t crc, Bytes bytes);
 
+// The CRC-32 of A followed by B, from theirs and the length of B in bytes.
+std::uint32_t crc32_combine(std::uint32_t a, std::uint32_t b, std::uint64_t length_of_b);
+
 // Reference engine (zlib) whatever the build, for tests and comparison.
 std::unique_ptr<Decoder> make_zlib_inflate();
 

@@ -103,7 +103,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     usual_bytes = usual_bytes / 2 + static_cast<double>(job.received);
     usual_seconds = usual_seconds / 2 + std::chrono::duration<double>(Clock::now() - job.started).count();
   }
-  // Bytes that a range may be expected to bring in this time: as others do now, or did when they ended before.
+  // Bytes that a range may be expected to bring in this time: as others do now, or did when they ended
+  // before.
   [[nodiscard]] std::uint64_t expected_bytes(Clock::duration time, std::uint64_t by_others) const {
     const std::size_t others = active.size() > 1 ? active.size() - 1 : 0;
     const std::uint64_t now = others == 0 ? 0 : by_others / others;
@@ -169,6 +170,16 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     std::erase_if(queue, [&](const JobPtr& job) { return job->position >= job->end; });
     for (const auto& job : needless)
       finish(job);
+  }
+  // A speculative range that the server says lies beyond the end. If the tail then says otherwise, whoever
+  // needs the bytes asks again, and with If-Match learns that the object has changed.
+  void forget(const JobPtr& job) {
+    for (auto& slice : asked) {
+      if (slice.offset <= job->position && slice.offset + slice.length == job->end)
+        slice.length = job->position - slice.offset;
+    }
+    job->end = job->position;
+    finish(job);
   }
   std::optional<GetFailure> adopt(const JobPtr& job, const s3::GetResponse& response);
   void accept(const JobPtr& job, const ChunkPtr& chunk, std::uint64_t at, std::size_t size);
@@ -274,9 +285,9 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
     const std::uint64_t before = job->position;
     auto failure = co_await attempt(job);
     if (!failure || job->finished || failed) co_return;
-    if (failure->verdict == Verdict::out_of_range && job->speculative && job->position == before) {
-      job->end = job->position;
-      finish(job);
+    if (failure->verdict == Verdict::out_of_range && job->speculative && job->position == before &&
+        (!pinned || job->position >= pinned->size)) {
+      forget(job);
       co_return;
     }
     if (failure->verdict == Verdict::out_of_range && job->suffix) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "prefetch/decode_stage.h"
 
-#include "prefetch/entry_stream.h"
+#include "prefetch/part_stream.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -16,7 +16,9 @@ namespace {
 
 struct Task {
   const zip::Entry* entry = nullptr;
-  std::unique_ptr<EntryStream> stream;
+  Part part;
+  std::shared_ptr<EntryOutput> output; // of all parts of the entry; until this one's stream has it
+  std::unique_ptr<PartStream> stream;
   std::uint64_t next = 0; // archive offset of the byte that the stream wants next
   // By offset, for pieces that came before their predecessors. Empty most of the time.
   std::map<std::uint64_t, fetch::Piece> waiting;
@@ -62,16 +64,19 @@ struct DecodeStage::State {
   std::condition_variable work;
   // Guarded by mutex:
   std::vector<fetch::Piece> early;
-  std::vector<Task> tasks; // sorted by region; not resized after set_entries
-  const output::Destination* destination = nullptr;
+  std::vector<Task> tasks; // sorted by place in the archive; not resized after set_entries
+  bool entries_known = false;
   std::priority_queue<Ready> ready;
   std::size_t left = 0;
+  unsigned running = 0; // threads that work on a task
+  bool input_ended = false;
   bool stopping = false;
   bool ended = false;
 
   void distribute(const fetch::Piece& piece);
   void make_ready(std::size_t index);
   void end(std::unique_lock<std::mutex>& lock, result<void> outcome);
+  void end_if_starved(std::unique_lock<std::mutex>& lock);
   void run(unsigned number);
   result<bool> work_on(Task& task, std::unique_lock<std::mutex>& lock, MutableBytes scratch);
   result<void> complete(Task& task);
@@ -104,10 +109,16 @@ void DecodeStage::stop() {
   state_->tasks.clear(); // drops streams and so what they staged
 }
 
+void DecodeStage::input_ended() {
+  std::unique_lock lock(state_->mutex);
+  state_->input_ended = true;
+  state_->end_if_starved(lock);
+}
+
 void DecodeStage::add(fetch::Piece piece) {
   const std::lock_guard lock(state_->mutex);
   if (state_->stopping || state_->ended) return;
-  if (state_->destination == nullptr) {
+  if (!state_->entries_known) {
     state_->early.push_back(std::move(piece));
   } else {
     state_->distribute(piece);
@@ -117,28 +128,35 @@ void DecodeStage::add(fetch::Piece piece) {
 void DecodeStage::set_entries(std::vector<const zip::Entry*> entries,
                               const output::Destination& destination) {
   std::unique_lock lock(state_->mutex);
-  state_->destination = &destination;
-  state_->tasks.resize(entries.size());
-  for (std::size_t i = 0; i < entries.size(); ++i) {
-    state_->tasks[i].entry = entries[i];
-    state_->tasks[i].next = entries[i]->local_header_offset;
+  state_->entries_known = true;
+  state_->tasks.reserve(entries.size());
+  for (const auto* entry : entries) {
+    const auto parts = parts_of(*entry);
+    const auto output = std::make_shared<EntryOutput>(*entry, destination, parts.size());
+    for (const auto& part : parts) {
+      Task& task = state_->tasks.emplace_back();
+      task.entry = entry;
+      task.part = part;
+      task.output = output;
+      task.next = part.begin;
+    }
   }
-  state_->left = entries.size();
+  state_->left = state_->tasks.size();
   const auto early = std::exchange(state_->early, {});
   for (const auto& piece : early)
     state_->distribute(piece);
   if (state_->left == 0) state_->end(lock, {});
 }
 
-// Under the lock. Gives each entry its share of the piece.
+// Under the lock. Gives each part its share of the piece.
 void DecodeStage::State::distribute(const fetch::Piece& piece) {
   const std::uint64_t end = piece.offset + piece.bytes.size();
   auto task = std::partition_point(tasks.begin(), tasks.end(),
-                                   [&](const Task& t) { return t.entry->region_end <= piece.offset; });
-  for (; task != tasks.end() && task->entry->local_header_offset < end; ++task) {
+                                   [&](const Task& t) { return t.part.end <= piece.offset; });
+  for (; task != tasks.end() && task->part.begin < end; ++task) {
     if (task->done) continue;
-    const std::uint64_t from = std::max(piece.offset, task->entry->local_header_offset);
-    const std::uint64_t to = std::min(end, task->entry->region_end);
+    const std::uint64_t from = std::max(piece.offset, task->part.begin);
+    const std::uint64_t to = std::min(end, task->part.end);
     if (from >= to) continue;
     task->keep({piece.chunk, from,
                 piece.bytes.subspan(static_cast<std::size_t>(from - piece.offset),
@@ -151,7 +169,7 @@ void DecodeStage::State::distribute(const fetch::Piece& piece) {
 void DecodeStage::State::make_ready(std::size_t index) {
   Task& task = tasks[index];
   task.queued_or_running = true;
-  ready.push({task.entry->region_end - task.next, index});
+  ready.push({task.part.end - task.next, index});
   work.notify_one();
 }
 
@@ -162,6 +180,14 @@ void DecodeStage::State::end(std::unique_lock<std::mutex>& lock, result<void> ou
   lock.lock();
 }
 
+void DecodeStage::State::end_if_starved(std::unique_lock<std::mutex>& lock) {
+  if (!input_ended || ended || stopping || left == 0 || running > 0 || !ready.empty()) return;
+  const auto lacking = std::find_if(tasks.begin(), tasks.end(), [](const Task& task) { return !task.done; });
+  end(lock, Failure{Errc::network, "entry '" + printable(lacking->entry->path) +
+                                       "': bytes of it never arrived, although every range was answered; "
+                                       "try again, and report this"});
+}
+
 void DecodeStage::State::run(unsigned number) {
   const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_size);
   std::unique_lock lock(mutex);
@@ -170,15 +196,19 @@ void DecodeStage::State::run(unsigned number) {
     if (stopping) return;
     Task& task = tasks[ready.top().task];
     ready.pop();
+    ++running;
     const auto begin = Trace::Clock::now();
     auto outcome = work_on(task, lock, MutableBytes(scratch.get(), scratch_size));
     if (trace != nullptr) {
       trace->complete("decoders", number, printable(task.entry->path), begin, Trace::Clock::now());
     }
+    --running;
     if (!outcome) {
       end(lock, std::move(outcome).error());
     } else if (*outcome && --left == 0) {
       end(lock, {});
+    } else {
+      end_if_starved(lock);
     }
   }
 }
@@ -190,7 +220,8 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
     fetch::Piece piece = std::move(task.waiting.begin()->second);
     task.waiting.erase(task.waiting.begin());
     lock.unlock();
-    if (!task.stream) task.stream = std::make_unique<EntryStream>(*task.entry, *destination);
+    if (!task.stream)
+      task.stream = std::make_unique<PartStream>(*task.entry, task.part, std::move(task.output));
     auto fed = task.stream->feed(piece.bytes, scratch);
     const std::size_t size = piece.bytes.size();
     piece = {}; // frees the chunk for the network
@@ -208,7 +239,7 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
     }
   }
   task.queued_or_running = false;
-  if (task.next == task.entry->region_end) {
+  if (task.next == task.part.end) {
     return Failure{Errc::bad_archive, "entry '" + printable(task.entry->path) + "': cut short"};
   }
   return false;
@@ -216,15 +247,9 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
 
 // Without the lock; the stream is complete.
 result<void> DecodeStage::State::complete(Task& task) {
-  if (task.entry->kind == zip::Kind::symlink) {
-    // The check needs no other link: ".." is allowed only before the first name, so the target descends from
-    // a real directory, and through other links only to places that obey the same rule.
-    const auto& target = task.stream->symlink_target();
-    TMPDUMP_CHECK(zip::check_symlink_target(*task.entry, target));
-    TMPDUMP_CHECK(destination->make_symlink(task.entry->path, target));
-  }
+  const bool published = task.stream->published();
   task.stream.reset();
-  if (callbacks.published) return callbacks.published(*task.entry);
+  if (published && callbacks.published) return callbacks.published(*task.entry);
   return {};
 }
 

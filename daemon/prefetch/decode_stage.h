@@ -17,11 +17,10 @@ namespace tmpdump::prefetch {
 
 // Thread safety: add(), set_entries() and stop() from one thread (the network's); the callbacks come from
 // decoder threads. Invariants:
-// 1. an entry's bytes reach its stream in order and once, by one thread at a time;
-// 2. no thread waits for an entry: one whose bytes have not arrived is put aside and another is taken, so
-// that a
-//    full window of buffers always drains;
-// 3. among entries with bytes, the one with the most work left goes first: it bounds the time to ready.
+// 1. a part's bytes reach its stream in order and once, by one thread at a time;
+// 2. no thread waits for a part: one whose bytes have not arrived is put aside and another is taken, so that
+//    a full window of buffers always drains;
+// 3. among parts with bytes, the one with the most work left goes first: it bounds the time to ready.
 class DecodeStage {
 public:
   struct Callbacks {
@@ -40,6 +39,9 @@ public:
   // `entries` are sorted by local_header_offset; they and `destination` outlive the stage. Empty: ended at
   // once.
   void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination);
+  // No piece will come any more. What still lacks bytes when all that came is decoded will never be whole: the
+  // stage then ends with a failure instead of waiting.
+  void input_ended();
   // Joins the threads; staged files vanish. Nothing is published after it returns.
   void stop();
   // Output buffer of a thread: what the decoder fills before it is checksummed and written; stays in the L2

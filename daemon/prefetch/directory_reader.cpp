@@ -18,7 +18,8 @@ bool DirectoryReader::deliver(const fetch::Piece& piece) {
     early_.push_back(piece);
     return false;
   }
-  // Speculative ranges may reach into the directory, too, in pieces of other sizes: whoever brings the next byte.
+  // Speculative ranges may reach into the directory, too, in pieces of other sizes: whoever brings the next
+  // byte.
   const std::uint64_t next = missing_offset_ + missing_.size();
   const std::uint64_t missing_end = missing_offset_ + missing_size_;
   const std::uint64_t piece_end = piece.offset + piece.bytes.size();

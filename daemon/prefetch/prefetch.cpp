@@ -3,6 +3,7 @@
 
 #include "prefetch/decode_stage.h"
 #include "prefetch/directory_reader.h"
+#include "prefetch/entry_parts.h"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -43,12 +44,6 @@ std::vector<const zip::Entry*> select(const zip::Directory& directory, const Set
   std::sort(out.begin(), out.end(),
             [](const auto* a, const auto* b) { return a->local_header_offset < b->local_header_offset; });
   return out;
-}
-
-// Decoding costs by what comes out; a stored byte costs about a quarter of an inflated one (CRC and write
-// alone).
-std::uint64_t decode_cost(const zip::Entry& entry) {
-  return entry.method == zip::Method::stored ? entry.size / 4 + 1 : entry.size + 1;
 }
 
 result<void> check_space(const Run& run, std::uint64_t needed) {
@@ -159,7 +154,8 @@ awaitable<result<void>> run_once(Run& run) {
   for (const auto* entry : wanted) {
     unpacked += entry->size;
     expected += entry->region_end - entry->local_header_offset;
-    regions.push_back({entry->local_header_offset, entry->region_end, decode_cost(*entry)});
+    for (const auto& part : parts_of(*entry))
+      regions.push_back({part.begin, part.end, decode_cost(*entry, part)});
   }
   TMPDUMP_CO_CHECK(check_space(run, unpacked));
   run.progress.files_wanted = wanted.size();
@@ -179,6 +175,7 @@ awaitable<result<void>> run_once(Run& run) {
 
   auto drained = co_await transfer->drain();
   if (!drained) co_return drained.error();
+  stage.input_ended();
   while (!end->outcome) {
     boost::system::error_code ignored;
     co_await end->happened.async_wait(asio::redirect_error(asio::use_awaitable, ignored));

@@ -136,6 +136,14 @@ result<void> check_sizes(const Entry& entry) {
   return {};
 }
 
+result<void> read_segments(Entry& entry, Bytes item) {
+  if (entry.kind != Kind::file || entry.method == Method::stored) {
+    return bad_archive("an index of segments belongs to a compressed file; pack the archive again");
+  }
+  TMPDUMP_TRY(entry.segments, parse_segment_index(item, entry.size, entry.compressed_size));
+  return {};
+}
+
 result<Entry> read_entry(const Header& header, std::uint64_t stub_size) {
   const Bytes fixed = header.fixed;
   Entry entry;
@@ -159,6 +167,7 @@ result<Entry> read_entry(const Header& header, std::uint64_t stub_size) {
   TMPDUMP_CHECK(read_attributes(entry, load_le32(fixed, central::external_attributes), made_by_host,
                                 clean.is_directory));
   TMPDUMP_CHECK(check_sizes(entry));
+  if (items.segments) TMPDUMP_CHECK(read_segments(entry, *items.segments));
   entry.path = std::move(clean.path);
   return entry;
 }
@@ -222,6 +231,9 @@ result<Directory> parse_directory(Bytes bytes, const DirectoryLocation& location
   }
   TMPDUMP_CHECK(check_rest(rest));
   TMPDUMP_CHECK(assign_regions(directory.entries, location.offset));
+  for (const Entry& entry : directory.entries) {
+    if (entry.segments) TMPDUMP_CHECK(data_end(entry, entry.segments->header_bytes));
+  }
   TMPDUMP_CHECK(check_paths(directory.entries));
   // "./" has been checked like all others and says nothing: the root is there already.
   std::erase_if(directory.entries, [](const Entry& entry) { return entry.path.empty(); });

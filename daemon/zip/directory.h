@@ -5,8 +5,10 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "zip/segment_index.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <sys/types.h>
@@ -33,6 +35,8 @@ struct Entry {
   // descriptor lie in [local_header_offset, region_end), and regions do not overlap.
   std::uint64_t local_header_offset = 0;
   std::uint64_t region_end = 0;
+  // Packed: the data are segments that decode independently of each other.
+  std::optional<SegmentIndex> segments;
 };
 
 // Where the central directory is, from the end records (4.3.14 to 4.3.16).

@@ -15,6 +15,7 @@ result<ExtraItems> read_extra(Bytes extra) {
     std::optional<Bytes>* item = nullptr;
     if (id == extra_zip64) item = &items.zip64;
     if (id == extra_unicode_path) item = &items.unicode_path;
+    if (id == extra_segments) item = &items.segments;
     if (item != nullptr) {
       if (*item) return bad_archive("the same extra field occurs twice");
       *item = extra.first(length);

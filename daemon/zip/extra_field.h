@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "zip/segment_index.h"
 
 #include <cstdint>
 #include <optional>
@@ -17,6 +18,7 @@ inline constexpr std::uint16_t extra_unicode_path = 0x7075; // 4.6.9, Info-ZIP
 struct ExtraItems {
   std::optional<Bytes> zip64;
   std::optional<Bytes> unicode_path;
+  std::optional<Bytes> segments; // ours, proto/packed.md; of central headers
 };
 
 // Fails when an item reaches past the end or one of ours occurs twice. Fewer than four bytes after the last

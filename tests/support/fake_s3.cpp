@@ -109,7 +109,9 @@ void FakeS3::State::accept(std::size_t turn) {
         if (!error) { // else the client gave up meanwhile
           boost::system::error_code ignored;
           socket.set_option(tcp::no_delay(true), ignored);
-          asio::co_spawn(worker.context, serve(worker, std::move(socket), ++shared.accepted), never_throws);
+          const std::uint64_t number = ++shared.accepted;
+          shared.accepted.notify_all();
+          asio::co_spawn(worker.context, serve(worker, std::move(socket), number), never_throws);
         }
         accept((turn + 1) % workers.size());
       });
@@ -188,6 +190,10 @@ bool FakeS3::wait_for_arrived(std::size_t count, std::chrono::milliseconds deadl
 }
 bool FakeS3::wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const {
   return state_->shared.log.wait_for_finished(count, deadline);
+}
+void FakeS3::wait_for_connections(std::uint64_t count) const {
+  for (auto now = state_->shared.accepted.load(); now < count; now = state_->shared.accepted.load())
+    state_->shared.accepted.wait(now);
 }
 std::uint64_t FakeS3::connections() const {
   return state_->shared.accepted;

@@ -106,6 +106,7 @@ public:
   // Block until that many requests have come, or were answered to their end; false at the deadline.
   bool wait_for_arrived(std::size_t count, std::chrono::milliseconds deadline) const;
   bool wait_for_finished(std::size_t count, std::chrono::milliseconds deadline) const;
+  void wait_for_connections(std::uint64_t count) const; // blocks until so many were accepted
   [[nodiscard]] std::uint64_t connections() const;      // accepted so far
   [[nodiscard]] std::uint64_t open_connections() const; // now
 

@@ -5,7 +5,10 @@
 #include "s3/http_source.h"
 #include "support/run.h"
 
+#include <boost/asio/post.hpp>
+
 #include <filesystem>
+#include <thread>
 
 namespace tmpdump::test {
 namespace {
@@ -63,6 +66,19 @@ std::uint64_t Pipeline::bytes_asked() const {
 
 Pipeline::Outcome Pipeline::fetch() {
   return *fetch_and_cancel([] { return false; });
+}
+
+std::optional<Pipeline::Outcome> Pipeline::fetch_and_cancel_after(const std::function<void()>& wait) {
+  bool due = false; // changed and read on the loop's thread
+  beside = [&](boost::asio::io_context& context) {
+    return std::make_shared<std::jthread>([&] {
+      wait();
+      boost::asio::post(context, [&] { due = true; });
+    });
+  };
+  auto outcome = fetch_and_cancel([&] { return due; });
+  beside = nullptr;
+  return outcome;
 }
 
 std::optional<Pipeline::Outcome> Pipeline::fetch_and_cancel(const std::function<bool()>& when) {

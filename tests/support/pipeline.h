@@ -51,6 +51,8 @@ public:
   Outcome fetch();
   // Cancels as soon as `when` holds, which is asked after every step of the loop; nullopt: it was cancelled.
   std::optional<Outcome> fetch_and_cancel(const std::function<bool()>& when);
+  // Cancels when `wait`, which may block (on a thread of its own), returns: for when nothing moves any more.
+  std::optional<Outcome> fetch_and_cancel_after(const std::function<void()>& wait);
 
   // Of the last fetch:
   [[nodiscard]] Tree tree() const { return read_tree(destination()); }

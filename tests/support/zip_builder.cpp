@@ -42,19 +42,23 @@ void put_times(std::string& out) {
 } // namespace
 
 std::string deflate_raw(std::string_view content, int level) {
+  return deflate_segment(content, level, true);
+}
+
+std::string deflate_segment(std::string_view content, int level, bool last) {
   z_stream stream{};
   if (deflateInit2(&stream, level, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) != Z_OK) {
     throw std::runtime_error("deflateInit2");
   }
-  std::string out(deflateBound(&stream, content.size()), '\0');
+  std::string out(deflateBound(&stream, content.size()) + 16, '\0');
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
   stream.avail_in = static_cast<uInt>(content.size());
   stream.next_out = reinterpret_cast<Bytef*>(out.data());
   stream.avail_out = static_cast<uInt>(out.size());
-  const int status = deflate(&stream, Z_FINISH);
+  const int status = deflate(&stream, last ? Z_FINISH : Z_FULL_FLUSH);
   out.resize(stream.total_out);
   deflateEnd(&stream);
-  if (status != Z_STREAM_END) throw std::runtime_error("deflate");
+  if (status != (last ? Z_STREAM_END : Z_OK)) throw std::runtime_error("deflate");
   return out;
 }
 
@@ -85,13 +89,35 @@ std::string unicode_path_extra(std::string_view raw, std::string_view name) {
 }
 
 ZipBuilder& ZipBuilder::add(std::string_view name, std::string_view content, const ZipOptions& options) {
-  Item item{std::string(name), std::string(content), content.size(), crc32_of(content), options};
+  if (options.segment_bytes != 0) {
+    std::vector<std::string> segments;
+    for (std::size_t at = 0; at < content.size(); at += options.segment_bytes) {
+      const auto share = content.substr(at, options.segment_bytes);
+      const bool last = at + share.size() == content.size();
+      segments.push_back(options.method == 8 ? deflate_segment(share, options.level, last)
+                                             : zstd_frame(share, options.level));
+    }
+    return add_packed(name, content, segments, options);
+  }
+  Item item{std::string(name), std::string(content), content.size(), crc32_of(content), options, {}};
   const bool directory = !name.empty() && name.back() == '/';
   if (!item.options.mode) {
     item.options.mode = options.made_by != 3 && options.made_by != 19 ? 0U : directory ? 0040755U : 0100644U;
   }
   if (options.method == 8) item.data = deflate_raw(content, options.level);
   if (options.method == 93) item.data = zstd_frame(content, options.level);
+  items_.push_back(std::move(item));
+  return *this;
+}
+
+ZipBuilder& ZipBuilder::add_packed(std::string_view name, std::string_view content,
+                                   const std::vector<std::string>& segments, const ZipOptions& options) {
+  Item item{std::string(name), "", content.size(), crc32_of(content), options, {}};
+  if (!item.options.mode) item.options.mode = 0100644U;
+  for (const auto& data : segments) {
+    item.segments.push_back(data.size());
+    item.data += data;
+  }
   items_.push_back(std::move(item));
   return *this;
 }
@@ -183,6 +209,19 @@ void ZipBuilder::put_central_header(std::string& out, const Item& item, std::uin
     put64(values, item.data.size());
     put64(values, offset);
     extra += extra_item(1, values);
+  }
+  if (!item.segments.empty()) {
+    std::string header;
+    put_local_header(header, item);
+    std::string index; // proto/packed.md
+    put16(index, 1);
+    put16(index, header.size());
+    put32(index, options.segment_bytes);
+    put32(index, item.segments.size());
+    for (const std::size_t compressed : item.segments)
+      put32(index, compressed);
+    if (options.lie) options.lie(index);
+    extra += extra_item(0x5444, index);
   }
   put32(out, 0x02014b50);
   put16(out, 63U | static_cast<unsigned>(options.made_by) << 8U);

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,6 +28,10 @@ struct ZipOptions {
   std::string local_extra = {};
   std::string central_extra = {};
   std::string comment = {};
+  std::uint32_t segment_bytes =
+      0; // packed (proto/packed.md): cut into segments of so many bytes; method 8 or 93
+  // What the index says instead of the truth. Called with the true one's bytes.
+  std::function<void(std::string& index)> lie = {};
 };
 
 // Absolute places in the file.
@@ -82,6 +87,9 @@ class ZipBuilder {
 public:
   // A name that ends in '/' makes a directory.
   ZipBuilder& add(std::string_view name, std::string_view content, const ZipOptions& options = {});
+  // Packed by the caller: the compressed bytes of each segment.
+  ZipBuilder& add_packed(std::string_view name, std::string_view content,
+                         const std::vector<std::string>& segments, const ZipOptions& options);
   ZipBuilder& directory(std::string_view name, std::uint32_t permissions = 0755);
   ZipBuilder& symlink(std::string_view name, std::string_view target);
 
@@ -101,6 +109,7 @@ private:
     std::uint64_t size = 0;
     std::uint32_t crc = 0;
     ZipOptions options;
+    std::vector<std::size_t> segments; // compressed bytes of each; empty: not packed
   };
   std::vector<Item> items_;
   std::string comment_;
@@ -121,6 +130,8 @@ std::string extra_item(std::uint16_t id, std::string_view data);
 std::string unicode_path_extra(std::string_view raw, std::string_view name);
 
 std::string deflate_raw(std::string_view content, int level = 6);
+// One segment of a longer stream: ends with an empty stored block unless it is the last.
+std::string deflate_segment(std::string_view content, int level, bool last);
 std::string zstd_frame(std::string_view content, int level = 3);
 std::uint32_t crc32_of(std::string_view content);
 

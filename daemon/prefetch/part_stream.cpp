@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "prefetch/entry_stream.h"
+#include "prefetch/part_stream.h"
 
 #include <algorithm>
 
@@ -17,28 +17,31 @@ Failure corrupt(const std::string& what) {
 
 } // namespace
 
-EntryStream::EntryStream(const zip::Entry& entry, const output::Destination& destination)
-    : entry_(entry), destination_(destination) {}
-EntryStream::~EntryStream() = default;
+PartStream::PartStream(const zip::Entry& entry, const Part& part, std::shared_ptr<EntryOutput> output)
+    : entry_(entry), part_(part), output_(std::move(output)),
+      stage_(part.first ? Stage::fixed_header : Stage::begin) {
+  if (entry.segments) header_size_ = entry.segments->header_bytes;
+}
+PartStream::~PartStream() = default;
 
-result<bool> EntryStream::feed(Bytes bytes, MutableBytes scratch) {
+result<bool> PartStream::feed(Bytes bytes, MutableBytes scratch) {
   while (stage_ != Stage::complete) {
     auto moved = step(bytes, scratch);
-    if (!moved) {
-      file_.reset();
-      return moved.error().within("entry '" + printable(entry_.path) + "'");
-    }
+    if (!moved) return moved.error().within("entry '" + printable(entry_.path) + "'");
     if (!*moved) break; // needs more bytes
   }
   return stage_ == Stage::complete;
 }
 
 // True: went to the next stage. False: all bytes are used up.
-result<bool> EntryStream::step(Bytes& bytes, MutableBytes scratch) {
+result<bool> PartStream::step(Bytes& bytes, MutableBytes scratch) {
   switch (stage_) {
   case Stage::fixed_header: {
     if (!hold(bytes, zip::local_header_fixed_size)) return false;
     TMPDUMP_TRY(header_size_, zip::local_header_size(bytes_of(held_), entry_));
+    if (entry_.segments && entry_.segments->header_bytes != header_size_) {
+      return corrupt("its local header is not as long as its index of segments says; pack the archive again");
+    }
     stage_ = Stage::header;
     return true;
   }
@@ -48,6 +51,10 @@ result<bool> EntryStream::step(Bytes& bytes, MutableBytes scratch) {
     TMPDUMP_CHECK(zip::data_end(entry_, header_size_));
     held_.clear();
     held_.shrink_to_fit();
+    stage_ = Stage::begin;
+    return true;
+  }
+  case Stage::begin: {
     TMPDUMP_CHECK(begin_data());
     stage_ = Stage::data;
     return true;
@@ -64,8 +71,7 @@ result<bool> EntryStream::step(Bytes& bytes, MutableBytes scratch) {
       if (compressed_left_ > 0) return false;
     }
     TMPDUMP_CHECK(end_data());
-    stage_ = (entry_.flags & has_descriptor) != 0 ? Stage::descriptor : Stage::complete;
-    if (stage_ == Stage::complete) TMPDUMP_CHECK(finish());
+    stage_ = part_.last && (entry_.flags & has_descriptor) != 0 ? Stage::descriptor : Stage::finish;
     return true;
   }
   case Stage::descriptor: {
@@ -74,8 +80,13 @@ result<bool> EntryStream::step(Bytes& bytes, MutableBytes scratch) {
     if (!hold(bytes, static_cast<std::size_t>(room))) return false;
     TMPDUMP_CHECK(zip::check_data_descriptor(bytes_of(held_), entry_));
     held_.clear();
+    stage_ = Stage::finish;
+    return true;
+  }
+  case Stage::finish: {
+    TMPDUMP_TRY(published_, output_->finish(part_, crc_));
+    output_.reset();
     stage_ = Stage::complete;
-    TMPDUMP_CHECK(finish());
     return true;
   }
   case Stage::complete:
@@ -84,7 +95,7 @@ result<bool> EntryStream::step(Bytes& bytes, MutableBytes scratch) {
   return false;
 }
 
-bool EntryStream::hold(Bytes& bytes, std::size_t wanted) {
+bool PartStream::hold(Bytes& bytes, std::size_t wanted) {
   if (held_.size() < wanted) {
     const std::size_t taken = std::min(bytes.size(), wanted - held_.size());
     held_.append(text_of(bytes.first(taken)));
@@ -93,23 +104,19 @@ bool EntryStream::hold(Bytes& bytes, std::size_t wanted) {
   return held_.size() >= wanted;
 }
 
-result<void> EntryStream::begin_data() {
-  compressed_left_ = entry_.compressed_size;
-  if (entry_.kind == zip::Kind::symlink) {
-    if (entry_.size > zip::max_symlink_target) {
-      return corrupt("the symlink's target has " + std::to_string(entry_.size) + " bytes, more than " +
-                     std::to_string(zip::max_symlink_target));
-    }
-  } else if (entry_.kind == zip::Kind::file) {
-    TMPDUMP_TRY(file_, destination_.stage(entry_.path, entry_.mode, entry_.size));
+result<void> PartStream::begin_data() {
+  compressed_left_ = part_.compressed;
+  if (entry_.kind == zip::Kind::symlink && entry_.size > zip::max_symlink_target) {
+    return corrupt("the symlink's target has " + std::to_string(entry_.size) + " bytes, more than " +
+                   std::to_string(zip::max_symlink_target));
   }
-  if (entry_.method != zip::Method::stored)
-    decoder_ = decode::make_decoder(entry_.method, entry_.compressed_size);
+  TMPDUMP_CHECK(output_->open());
+  if (entry_.method != zip::Method::stored) decoder_ = decode::make_decoder(entry_.method, part_.compressed);
   return {};
 }
 
 // Uses all of `bytes`, or fails.
-result<void> EntryStream::decode(Bytes& bytes, MutableBytes scratch) {
+result<void> PartStream::decode(Bytes& bytes, MutableBytes scratch) {
   if (!decoder_) return emit(bytes);
   std::size_t fill = 0;
   for (;;) {
@@ -121,8 +128,8 @@ result<void> EntryStream::decode(Bytes& bytes, MutableBytes scratch) {
     bytes = bytes.subspan(step.consumed);
     fill += step.produced;
     stream_finished_ = step.finished;
-    if (written_ + fill > entry_.size) {
-      return corrupt("decodes to more than its size, " + std::to_string(entry_.size) + " bytes");
+    if (written_ + fill > part_.size) {
+      return corrupt("decodes to more than its size, " + std::to_string(part_.size) + " bytes");
     }
     if (fill == scratch.size()) {
       TMPDUMP_CHECK(emit(scratch.first(fill)));
@@ -137,39 +144,29 @@ result<void> EntryStream::decode(Bytes& bytes, MutableBytes scratch) {
   return emit(scratch.first(fill));
 }
 
-result<void> EntryStream::emit(Bytes bytes) {
+result<void> PartStream::emit(Bytes bytes) {
   if (bytes.empty()) return {};
-  if (bytes.size() > entry_.size - written_) {
-    return corrupt("decodes to more than its size, " + std::to_string(entry_.size) + " bytes");
+  if (bytes.size() > part_.size - written_) {
+    return corrupt("decodes to more than its size, " + std::to_string(part_.size) + " bytes");
   }
   crc_ = decode::crc32(crc_, bytes);
-  if (file_) {
-    TMPDUMP_CHECK(file_->write_at(written_, bytes));
-  } else if (entry_.kind == zip::Kind::symlink) {
-    target_.append(text_of(bytes));
-  }
+  TMPDUMP_CHECK(output_->write(part_.offset + written_, bytes));
   written_ += bytes.size();
   return {};
 }
 
-result<void> EntryStream::end_data() {
-  if (decoder_ && !stream_finished_) return corrupt("the compressed data are cut short");
-  decoder_.reset();
-  if (written_ != entry_.size) {
-    return corrupt("decodes to " + std::to_string(written_) + " bytes, its size says " +
-                   std::to_string(entry_.size));
+result<void> PartStream::end_data() {
+  if (decoder_) {
+    // A segment of deflate ends at the boundary of a block, but the stream goes on (proto/packed.md).
+    const bool must_finish = part_.last || entry_.method != zip::Method::deflate;
+    if (must_finish && !stream_finished_) return corrupt("the compressed data are cut short");
+    if (!must_finish && stream_finished_) return corrupt("the compressed data end within a segment");
+    decoder_.reset();
   }
-  if (crc_ != entry_.crc) return corrupt("wrong CRC-32: the data are damaged; upload the archive again");
-  return {};
-}
-
-result<void> EntryStream::finish() {
-  // Writable by us until the end: files may still have to be put into it.
-  if (entry_.kind == zip::Kind::directory)
-    return destination_.make_directory(entry_.path, entry_.mode | 0700U);
-  if (!file_) return {};
-  TMPDUMP_CHECK(file_->publish());
-  file_.reset();
+  if (written_ != part_.size) {
+    return corrupt("decodes to " + std::to_string(written_) + " bytes, its size says " +
+                   std::to_string(part_.size));
+  }
   return {};
 }
 
