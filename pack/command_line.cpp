@@ -2,7 +2,9 @@
 #include "pack/command_line.h"
 
 #include "cli/size.h"
+#include "pack/ls.h"
 #include "pack/pack_command.h"
+#include "pack/verify.h"
 
 #include <CLI/CLI.hpp>
 
@@ -78,10 +80,44 @@ void add_pack(CLI::App& app, std::function<int()>& chosen) {
   pack->callback([arguments, &chosen] { chosen = [arguments] { return run_pack(*arguments); }; });
 }
 
+// Where an archive is, and how it is reached: as for fetch.
+void add_source(CLI::App& app, config::Overrides& overrides) {
+  add(app, "ARCHIVE", overrides.source, "A local file.zip, s3://BUCKET/KEY, or http(s)://... (presigned)")
+      ->type_name("")
+      ->required();
+  add(app, "--endpoint,--endpoint-url", overrides.endpoint, "S3 endpoint [AWS_ENDPOINT_URL_S3]")
+      ->type_name("URL");
+  add(app, "--region", overrides.region, "Region of the bucket [AWS_REGION]")->type_name("REGION");
+  app.add_flag("--no-sign-request", overrides.no_sign_request, "For public objects: send no signature");
+  add(app, "--ca-bundle", overrides.ca_bundle, "PEM file of trusted roots [AWS_CA_BUNDLE]")
+      ->type_name("FILE");
+}
+
+void add_ls(CLI::App& app, std::function<int()>& chosen) {
+  auto* const ls =
+      app.add_subcommand("ls", "List an archive: sizes, segments, CPU variants, what needs what");
+  const auto arguments = std::make_shared<LsArguments>();
+  add_source(*ls, arguments->overrides);
+  ls->add_flag("--json", arguments->json, "One JSON object instead of a table");
+  ls->callback([arguments, &chosen] { chosen = [arguments] { return run_ls(*arguments); }; });
+}
+
+void add_verify(CLI::App& app, std::function<int()>& chosen) {
+  auto* const verify =
+      app.add_subcommand("verify", "Find everything for which an archive would be refused in the function");
+  const auto arguments = std::make_shared<VerifyArguments>();
+  add_source(*verify, arguments->overrides);
+  verify->add_flag("-q,--quiet", arguments->quiet, "Print findings only");
+  verify->footer("Exit status: 0 the archive is good; 4 it is bad, with every finding on stderr.");
+  verify->callback([arguments, &chosen] { chosen = [arguments] { return run_verify(*arguments); }; });
+}
+
 } // namespace
 
 void add_commands(CLI::App& app, std::function<int()>& chosen) {
   add_pack(app, chosen);
+  add_ls(app, chosen);
+  add_verify(app, chosen);
 }
 
 } // namespace tmpdump::pack

@@ -12,40 +12,11 @@ namespace tmpdump::pack {
 
 namespace {
 
-constexpr std::uint16_t segments_id = 0x5444;
-constexpr std::size_t index_fixed_size = 12;
-constexpr std::uint32_t min_segment_bytes = 65536, max_segment_bytes = 1073741824, max_segments = 4096;
 constexpr std::size_t input_size = std::size_t{1} << 20U;
 constexpr std::size_t max_descriptor = 24; // APPNOTE 4.3.9
 
 Failure bad(std::string why) {
   return {Errc::bad_archive, std::move(why)};
-}
-
-result<SegmentIndex> parse_index(Bytes field, const zip::Entry& entry) {
-  if (field.size() < index_fixed_size) return bad("its index of segments is cut off");
-  SegmentIndex index;
-  index.header_bytes = load_le16(field, 2);
-  index.segment_bytes = load_le32(field, 4);
-  const std::uint32_t count = load_le32(field, 8);
-  if (field[1] != std::byte{0}) return bad("its index of segments: the reserved byte is not 0");
-  if (entry.method == zip::Method::stored || entry.kind != zip::Kind::file)
-    return bad("it has an index of segments, but is no compressed file");
-  if (index.segment_bytes < min_segment_bytes || index.segment_bytes > max_segment_bytes)
-    return bad("its index of segments: segments of " + std::to_string(index.segment_bytes) + " bytes");
-  if (count < 2 || count > max_segments || field.size() != index_fixed_size + std::size_t{4} * count)
-    return bad("its index of segments: a wrong count");
-  if (count != entry.size / index.segment_bytes + (entry.size % index.segment_bytes != 0 ? 1 : 0))
-    return bad("its index of segments: the count does not fit the entry's size");
-  std::uint64_t sum = 0;
-  for (std::uint32_t i = 0; i < count; ++i) {
-    index.packed_sizes.push_back(load_le32(field, index_fixed_size + std::size_t{4} * i));
-    if (index.packed_sizes.back() == 0) return bad("its index of segments: an empty segment");
-    sum += index.packed_sizes.back();
-  }
-  if (sum != entry.compressed_size)
-    return bad("its index of segments: the sizes do not add up to the entry's compressed size");
-  return index;
 }
 
 // A stream's decoder, fed until its input is used up, with a count of what came out.
@@ -120,15 +91,15 @@ result<void> read_segment(Bytes segment, const zip::Entry& entry, std::uint64_t 
   return last ? result<void>{} : check_flush(segment);
 }
 
-result<void> read_segments(const ArchiveFile& archive, const FullEntry& full, std::uint64_t at,
+result<void> read_segments(const ArchiveFile& archive, const zip::Entry& entry, std::uint64_t at,
                            const Sink& sink) {
-  const auto& sizes = full.index->packed_sizes;
-  std::uint64_t left = full.entry.size;
+  const auto& sizes = entry.segments->compressed;
+  std::uint64_t left = entry.size;
   for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const std::uint64_t share = std::min<std::uint64_t>(left, full.index->segment_bytes);
+    const std::uint64_t share = std::min<std::uint64_t>(left, entry.segments->segment_bytes);
     std::vector<std::byte> packed(sizes[i]);
     TMPDUMP_CHECK(archive.read_at(at, packed));
-    const auto done = read_segment(packed, full.entry, share, i + 1 == sizes.size(), sink);
+    const auto done = read_segment(packed, entry, share, i + 1 == sizes.size(), sink);
     if (!done) return done.error().within("segment " + std::to_string(i));
     at += sizes[i];
     left -= share;
@@ -159,9 +130,8 @@ result<void> check_descriptor(const ArchiveFile& archive, const zip::Entry& entr
   return zip::check_data_descriptor(after, entry);
 }
 
-result<void> read_checked(const ArchiveFile& archive, const FullEntry& full, const Sink& sink) {
-  const zip::Entry& entry = full.entry;
-  TMPDUMP_TRY(const std::size_t header, check_header(archive, full));
+result<void> read_checked(const ArchiveFile& archive, const zip::Entry& entry, const Sink& sink) {
+  TMPDUMP_TRY(const std::size_t header, check_header(archive, entry));
   TMPDUMP_TRY(const std::uint64_t data_end, zip::data_end(entry, header));
   if (entry.kind == zip::Kind::directory) return {};
   std::uint32_t crc = 0;
@@ -170,72 +140,39 @@ result<void> read_checked(const ArchiveFile& archive, const FullEntry& full, con
     return sink(bytes);
   };
   const std::uint64_t at = data_end - entry.compressed_size;
-  TMPDUMP_CHECK(full.index ? read_segments(archive, full, at, counting)
-                           : read_whole(archive, entry, at, counting));
+  TMPDUMP_CHECK(entry.segments ? read_segments(archive, entry, at, counting)
+                               : read_whole(archive, entry, at, counting));
   if (crc != entry.crc) return bad("wrong CRC-32");
   return check_descriptor(archive, entry, data_end);
 }
 
 } // namespace
 
-result<std::optional<SegmentIndex>> read_segment_index(Bytes extra, const zip::Entry& entry) {
-  std::optional<SegmentIndex> found;
-  while (extra.size() >= 4) {
-    const std::uint16_t id = load_le16(extra, 0);
-    const std::size_t length = load_le16(extra, 2);
-    if (length > extra.size() - 4) return bad("its extra field is cut off");
-    const Bytes field = extra.subspan(4, length);
-    extra = extra.subspan(4 + length);
-    if (id != segments_id || field.empty() || field[0] != std::byte{1}) continue;
-    if (found) return bad("it has two indexes of segments");
-    TMPDUMP_TRY(found, parse_index(field, entry));
-  }
-  return found;
-}
-
-result<std::vector<FullEntry>> read_entries(const ArchiveFile& archive) {
-  TMPDUMP_TRY(zip::Directory directory, archive.directory());
-  TMPDUMP_TRY(const auto headers, archive.headers());
-  std::vector<FullEntry> entries;
-  entries.reserve(directory.entries.size());
-  auto next = directory.entries.begin();
-  for (const CentralHeader& header : headers) {
-    // The root's own entry ("./") is in the headers alone.
-    if (next == directory.entries.end() || next->raw_name != header.name) continue;
-    auto index = read_segment_index(header.extra, *next);
-    if (!index) return index.error().within(quote(archive.path()) + ": entry " + quote(next->path));
-    entries.push_back({std::move(*next), header, std::move(*index)});
-    ++next;
-  }
-  return entries;
-}
-
-result<std::size_t> check_header(const ArchiveFile& archive, const FullEntry& full) {
-  const zip::Entry& entry = full.entry;
+result<std::size_t> check_header(const ArchiveFile& archive, const zip::Entry& entry) {
   std::vector<std::byte> header(zip::local_header_fixed_size);
   TMPDUMP_CHECK(archive.read_at(entry.local_header_offset, header));
   TMPDUMP_TRY(const std::size_t size, zip::local_header_size(header, entry));
   header.resize(size);
   TMPDUMP_CHECK(archive.read_at(entry.local_header_offset, header));
   TMPDUMP_CHECK(zip::check_local_header(header, entry));
-  if (full.index && full.index->header_bytes != size)
+  if (entry.segments && entry.segments->header_bytes != size)
     return bad("its local header is not as long as its index of segments says");
   return size;
 }
 
-result<void> read_content(const ArchiveFile& archive, const FullEntry& full, const Sink& sink) {
-  const auto done = read_checked(archive, full, sink);
-  if (!done && done.error().message.find(printable(full.entry.path)) == std::string::npos) {
-    return done.error().within("entry " + quote(full.entry.path));
+result<void> read_content(const ArchiveFile& archive, const zip::Entry& entry, const Sink& sink) {
+  const auto done = read_checked(archive, entry, sink);
+  if (!done && done.error().message.find(printable(entry.path)) == std::string::npos) {
+    return done.error().within("entry " + quote(entry.path));
   }
   return done;
 }
 
-result<std::string> read_text(const ArchiveFile& archive, const FullEntry& full, std::size_t limit) {
-  if (full.entry.size > limit)
-    return bad("entry " + quote(full.entry.path) + ": longer than " + std::to_string(limit) + " bytes");
+result<std::string> read_text(const ArchiveFile& archive, const zip::Entry& entry, std::size_t limit) {
+  if (entry.size > limit)
+    return bad("entry " + quote(entry.path) + ": longer than " + std::to_string(limit) + " bytes");
   std::string text;
-  TMPDUMP_CHECK(read_content(archive, full, [&](Bytes bytes) {
+  TMPDUMP_CHECK(read_content(archive, entry, [&](Bytes bytes) {
     text.append(text_of(bytes));
     return result<void>{};
   }));

@@ -92,7 +92,7 @@ private:
   result<void> add_path(const std::string& place, const std::string& path, bool named);
   result<void> add_link(const std::string& place, const std::string& path);
   result<void> add_jar(const std::string& folder, const std::string& jar);
-  result<void> add_native(const std::string& place, const ArchiveFile& jar, const FullEntry& full);
+  result<void> add_native(const std::string& place, const ArchiveFile& jar, const zip::Entry& entry);
   result<void> add_jars_of(const std::string& folder);
   // False: not wanted, and noted as left out.
   bool wanted(Item& item);
@@ -243,9 +243,8 @@ result<void> Collector::add_link(const std::string& place, const std::string& pa
 // org/bytedeco/openblas/linux-x86_64/libopenblas.so.0: what is in the platform's folder itself.
 result<void> Collector::add_jar(const std::string& folder, const std::string& path) {
   TMPDUMP_TRY(const ArchiveFile jar, ArchiveFile::open(path));
-  TMPDUMP_TRY(const auto entries, read_entries(jar));
-  for (const FullEntry& full : entries) {
-    const zip::Entry& entry = full.entry;
+  TMPDUMP_TRY(const zip::Directory contents, jar.directory());
+  for (const zip::Entry& entry : contents.entries) {
     const std::string_view parent = directory(entry.path);
     if (entry.kind != zip::Kind::file || !entry.path.starts_with("org/bytedeco/")) continue;
     if (file_name(parent) != options_.platform || !named_like_a_library(entry.path)) {
@@ -253,23 +252,24 @@ result<void> Collector::add_jar(const std::string& folder, const std::string& pa
       if (native) left_out(path + "!" + entry.path, "no library of " + options_.platform, entry.size);
       continue;
     }
-    TMPDUMP_CHECK(add_native(joined(folder, std::string(file_name(entry.path))), jar, full));
+    TMPDUMP_CHECK(add_native(joined(folder, std::string(file_name(entry.path))), jar, entry));
   }
   return {};
 }
 
-result<void> Collector::add_native(const std::string& place, const ArchiveFile& jar, const FullEntry& full) {
+result<void> Collector::add_native(const std::string& place, const ArchiveFile& jar,
+                                   const zip::Entry& entry) {
   TMPDUMP_CHECK(interrupt_.check());
   Item item;
   item.path = place;
   item.mode = 0755; // a jar keeps no modes
-  item.origin = jar.path() + "!" + full.entry.path;
-  item.size = item.size_before = full.entry.size;
+  item.origin = jar.path() + "!" + entry.path;
+  item.size = item.size_before = entry.size;
   if (!wanted(item)) return {};
   TMPDUMP_TRY(item.file, workspace_.new_file());
   const UniqueFd fd(::open(item.file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return system_failure("unpack " + quote(item.origin) + " into TMPDIR", errno);
-  const auto done = read_content(jar, full, [&](Bytes bytes) -> result<void> {
+  const auto done = read_content(jar, entry, [&](Bytes bytes) -> result<void> {
     while (!bytes.empty()) {
       const ssize_t count = ::write(fd.get(), bytes.data(), bytes.size());
       if (count < 0 && errno == EINTR) continue;
