@@ -4,6 +4,8 @@
 #include "cli/size.h"
 #include "pack/ls.h"
 #include "pack/pack_command.h"
+#include "pack/refine.h"
+#include "pack/strip_jar.h"
 #include "pack/verify.h"
 
 #include <CLI/CLI.hpp>
@@ -112,12 +114,49 @@ void add_verify(CLI::App& app, std::function<int()>& chosen) {
   verify->callback([arguments, &chosen] { chosen = [arguments] { return run_verify(*arguments); }; });
 }
 
+void add_refine(CLI::App& app, std::function<int()>& chosen) {
+  auto* const refine = app.add_subcommand(
+      "refine", "Take entries out of an archive, or put others first, without compressing again");
+  const auto arguments = std::make_shared<RefineArguments>();
+  auto& a = *arguments;
+  refine->add_option("ARCHIVE", a.archive, "A local file.zip")->type_name("")->required();
+  add(*refine, "-o,--output", a.output, "Write here instead of replacing ARCHIVE")->type_name("FILE");
+  add_globs(*refine, "-i,--include", a.include, "Only entries that match the glob (repeatable)");
+  add_globs(*refine, "-x,--exclude", a.exclude, "Without entries that match the glob (repeatable)");
+  add(*refine, "--profile", a.profile,
+      "Order of the entries by first use: a path a line, '#' begins a comment")
+      ->type_name("FILE");
+  refine->add_flag("-n,--dry-run", a.dry_run, "Say what would change, write nothing");
+  refine->add_flag("-q,--quiet", a.quiet, "Print errors only");
+  refine->callback([arguments, &chosen] { chosen = [arguments] { return run_refine(*arguments); }; });
+}
+
+void add_strip_jar(CLI::App& app, std::function<int()>& chosen) {
+  auto* const strip = app.add_subcommand(
+      "strip-jar", "Take the native libraries of org/bytedeco out of an application's jar");
+  const auto arguments = std::make_shared<StripJarArguments>();
+  auto& a = *arguments;
+  strip->add_option("JAR", a.jar, "The jar; replaced only when the new one is whole")
+      ->type_name("")
+      ->required();
+  add(*strip, "-o,--output", a.output, "Write here instead of replacing JAR")->type_name("FILE");
+  add_globs(*strip, "--what", a.what,
+            "What goes (repeatable) [org/bytedeco/*.so, *.so.*, *.a, *.xml, *.h, *.hpp, other platforms' "
+            "libraries]");
+  strip->add_flag("--drop-signatures", a.drop_signatures,
+                  "Make a signed jar an unsigned one: else it is refused");
+  strip->add_flag("-q,--quiet", a.quiet, "Print errors and warnings only");
+  strip->callback([arguments, &chosen] { chosen = [arguments] { return run_strip_jar(*arguments); }; });
+}
+
 } // namespace
 
 void add_commands(CLI::App& app, std::function<int()>& chosen) {
   add_pack(app, chosen);
   add_ls(app, chosen);
   add_verify(app, chosen);
+  add_refine(app, chosen);
+  add_strip_jar(app, chosen);
 }
 
 } // namespace tmpdump::pack
