@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's own parts must be able to say no: damaged trees, failing commands, archives checked by others."""
 import os
+import shutil
 import struct
 import tempfile
 import unittest
@@ -132,6 +133,15 @@ class FirstRequest(Folder):
     def test_a_connection_without_a_request_is_a_failure(self):
         _, failures = self.measure(lambda job: f"exec 3<>/dev/tcp/{job.endpoint.removeprefix('http://').replace(':', '/')}")
         self.assertEqual(failures, {"peer": "connected and sent nothing"})
+
+
+    def test_another_first_request_is_a_failure(self):
+        peer = first_request.CurlRegister(self.root)
+        peer.prepare()
+        self.assertEqual(first_request.measure_all([peer], 1, self.root)[1], {})
+        shutil.rmtree(self.root / "home")
+        peer.command = lambda job: [peer.curl, "-s", job.url]
+        self.assertEqual(first_request.measure_all([peer], 1, self.root)[1], {"curl-register": "asked for something else first"})
 
 
 class Report(unittest.TestCase):

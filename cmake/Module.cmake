@@ -11,7 +11,10 @@ function(tmpdump_program name)
   add_executable(${name} ${ARGN})
   target_link_libraries(${name} PRIVATE tmpdump_flags)
   if(TMPDUMP_STATIC)
-    target_link_options(${name} PRIVATE -static)
+    # Position-independent: addresses are the kernel's choice. And exceptions find their tables by binary search, where
+    # the start-up file of a merely static program registers .eh_frame as a whole, which the first exception then
+    # sorts: some 10 ms of the network thread, and 300 KB for good. Relative relocations are packed: 600 KB less.
+    target_link_options(${name} PRIVATE -static-pie -Wl,-z,pack-relative-relocs)
   endif()
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()

@@ -31,16 +31,18 @@ struct LeftOut {
   std::uint64_t size = 0;
 };
 
-// Where glibc looks for libraries that need a newer CPU (ld.so(8), "Hardware capabilities").
-inline constexpr std::string_view hwcaps_folder = "glibc-hwcaps";
-
-// "x86-64-v3" of "lib/glibc-hwcaps/x86-64-v3/libx.so", else nothing.
+// "x86-64-v3" of "lib/glibc-hwcaps/x86-64-v3/libx.so", else nothing: where glibc looks for libraries that
+// need a newer CPU (ld.so(8), "glibc-hwcaps"), and what zip::choose_variants chooses from.
 inline std::string_view variant_of(std::string_view path) {
-  const std::size_t at = path.find("glibc-hwcaps/");
-  if (at == std::string_view::npos || (at != 0 && path[at - 1] != '/')) return {};
-  const std::string_view rest = path.substr(at + hwcaps_folder.size() + 1);
-  const std::size_t end = rest.find('/');
-  return end == std::string_view::npos ? std::string_view{} : rest.substr(0, end);
+  constexpr std::string_view folder = "glibc-hwcaps/";
+  for (std::size_t at = path.find(folder); at != std::string_view::npos; at = path.find(folder, at + 1)) {
+    if (at != 0 && path[at - 1] != '/') continue;
+    const std::string_view below = path.substr(at + folder.size());
+    const std::string_view level = below.substr(0, below.find('/'));
+    if (level.size() < below.size() && (level == "x86-64-v2" || level == "x86-64-v3" || level == "x86-64-v4"))
+      return level;
+  }
+  return {};
 }
 
 // libx.so, libx.so.4.10: what a loader would open.

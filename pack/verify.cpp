@@ -6,6 +6,7 @@
 #include "pack/entry_reader.h"
 #include "pack/remote_archive.h"
 #include "pack/text.h"
+#include "zip/variants.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -26,6 +27,7 @@ private:
   void check_headers(const std::vector<CentralHeader>& headers);
   void check_paths();
   void check_overlaps();
+  void check_variants(const zip::Directory& directory);
   result<void> check_contents();
   result<void> check_content(const zip::Entry& entry);
   void find(const std::string& what) { found_.findings.push_back(what); }
@@ -83,6 +85,15 @@ void Verifier::check_overlaps() {
   }
 }
 
+// What each kind of processor would get.
+void Verifier::check_variants(const zip::Directory& directory) {
+  for (const CpuLevel level : {CpuLevel::baseline, CpuLevel::v2, CpuLevel::v3, CpuLevel::v4}) {
+    const auto chosen = zip::choose_variants(directory, level);
+    if (chosen) continue;
+    find("on a processor of level " + std::string(name(level)) + ": " + chosen.error().message);
+  }
+}
+
 result<void> Verifier::check_content(const zip::Entry& entry) {
   if (entry.kind == zip::Kind::symlink) {
     TMPDUMP_TRY(const std::string target, read_text(archive_, entry, zip::max_symlink_target));
@@ -116,6 +127,7 @@ result<Verification> Verifier::run() {
   // The reader has the last word: what it refuses is a finding, whatever was seen before.
   const auto whole = archive_.directory();
   if (!whole && found_.findings.empty()) find(whole.error().message);
+  if (whole) check_variants(*whole);
   found_.entries = entries_.size();
   for (const zip::Entry& entry : entries_)
     found_.segmented += entry.segments ? 1U : 0U;

@@ -297,7 +297,7 @@ TEST_CASE("a word outside the list is answered with the list") {
   CHECK(error_of({{"TMPDUMP_HOLD_INIT", "true"}}) == "TMPDUMP_HOLD_INIT='true': expected 1 or 0");
   CHECK(error_of({{"TMPDUMP_WAIT", "x"}}) == "TMPDUMP_WAIT='x': expected lazy or eager or none");
   CHECK(mentions(error_of({{"TMPDUMP_CPU", "avx512"}}),
-                 "expected auto or x86-64-v2 or x86-64-v3 or x86-64-v4"));
+                 "expected auto or x86-64 or x86-64-v2 or x86-64-v3 or x86-64-v4"));
   CHECK(mentions(error_of({{"TMPDUMP_LOG", "trace\n"}}), "TMPDUMP_LOG='trace\\x0a': expected error or warn"));
   CHECK(mentions(error_of({{"TMPDUMP_METRICS", "yes"}}), "TMPDUMP_METRICS='yes'"));
   CHECK(error_of({{"AWS_USE_FIPS_ENDPOINT", "yes"}}) ==
@@ -451,4 +451,21 @@ TEST_CASE("the process environment is one such environment") {
   CHECK(process_environment()("TMPDUMP_CONFIG_TEST") == "x");
   REQUIRE(::unsetenv("TMPDUMP_CONFIG_TEST") == 0);
   CHECK_FALSE(process_environment()("TMPDUMP_CONFIG_TEST"));
+}
+
+TEST_CASE("libraries are chosen for this processor, for the one that TMPDUMP_CPU names, or for any host of a "
+          "snapshot") {
+  const auto level = [](std::map<std::string, std::string> environment, CpuLevel detected) {
+    environment["TMPDUMP_URI"] = "s3://bucket/key";
+    return cpu_level(parse(std::move(environment)).value(), detected);
+  };
+  CHECK(level({}, CpuLevel::v4) == CpuLevel::v4);
+  CHECK(level({}, CpuLevel::baseline) == CpuLevel::baseline);
+  CHECK(level({{"TMPDUMP_CPU", "x86-64-v2"}}, CpuLevel::v4) == CpuLevel::v2);
+  CHECK(level({{"TMPDUMP_CPU", "x86-64"}}, CpuLevel::v4) == CpuLevel::baseline);
+  const std::pair<std::string, std::string> snapshot{"AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start"};
+  CHECK(level({snapshot}, CpuLevel::v4) == CpuLevel::v3);
+  CHECK(level({snapshot}, CpuLevel::v2) == CpuLevel::v2);
+  CHECK(level({snapshot, {"TMPDUMP_CPU", "x86-64-v4"}}, CpuLevel::v2) == CpuLevel::v4);
+  CHECK(level({{"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"}}, CpuLevel::v4) == CpuLevel::v4);
 }

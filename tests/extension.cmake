@@ -5,9 +5,14 @@ tmpdump_test(prefetch_cancel prefetch_cancel_test.cpp support/pipeline.cpp suppo
 
 if(NOT TMPDUMP_SANITIZE)
   find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
-  foreach(story extension reinit)
+  foreach(story extension idle reinit)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)
   endforeach()
+  if(TMPDUMP_STATIC)
+    add_test(NAME static
+      COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/static_test.py ${PROJECT_BINARY_DIR})
+    set_tests_properties(static PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)
+  endif()
 endif()

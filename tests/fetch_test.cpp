@@ -5,6 +5,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
 
 #include <map>
 #include <random>
@@ -291,6 +292,33 @@ TEST_CASE("a range that stalls is hedged, and nothing arrives twice") {
   REQUIRE(bench.fetch_all(1000, {{0, 100'000}}).has_value());
   bench.check_whole();
   CHECK(bench.transfer->counters().hedges >= 1);
+}
+
+TEST_CASE("once joined, nothing of a stopped transfer touches the source") {
+  Bench bench(2'000'000);
+  bench.source.script = [](std::size_t attempt, const s3::GetRequest&) {
+    Act act;
+    if (attempt >= 3) act.hang_after = 1000;
+    return act;
+  };
+  std::size_t before = 0, after = 1;
+  asio::co_spawn(
+      bench.context,
+      [&]() -> asio::awaitable<void> {
+        (void)co_await bench.transfer->begin(1000, {});
+        bench.transfer->add({{0, 100'000}, {100'000, 100'000}, {200'000, 100'000}, {300'000, 100'000}});
+        // The ranges that hang hold their bodies until they are stopped.
+        while (bench.source.in_flight < 2)
+          co_await asio::post(bench.context, asio::use_awaitable);
+        before = bench.source.in_flight;
+        bench.transfer->cancel({Errc::cancelled, "enough"});
+        co_await bench.transfer->join();
+        after = bench.source.in_flight;
+      },
+      asio::detached);
+  bench.context.run();
+  CHECK(before >= 2);
+  CHECK(after == 0);
 }
 
 TEST_CASE("a full window stops reading, and a transfer whose consumer keeps everything still makes room for "

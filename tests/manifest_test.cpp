@@ -7,6 +7,8 @@
 #include "support/destination_fixture.h"
 
 #include <atomic>
+#include <fstream>
+#include <string>
 #include <sys/stat.h>
 #include <thread>
 
@@ -195,6 +197,34 @@ TEST_CASE("a changed object starts over in the same run") {
   CHECK(writer.set_listing("\"e2\"", destination.listing()).value().empty());
   destination.publish(writer, "a");
   CHECK(writer.ready().has_value());
+}
+
+TEST_CASE("a daemon that has done its work keeps the lock and nothing else") {
+  DestinationFixture destination;
+  destination.holds("a", "1");
+  auto writer = destination.start_listed();
+  const auto mappings = [&] {
+    std::ifstream maps("/proc/self/maps");
+    std::size_t count = 0;
+    for (std::string line; std::getline(maps, line);)
+      count += line.find(destination.path()) != std::string::npos ? 1U : 0U;
+    return count;
+  };
+  writer.keep_only_the_lock(); // not yet: there is something to publish
+  destination.publish(writer, "a");
+  REQUIRE(writer.ready().has_value());
+  const std::size_t before = mappings();
+  writer.keep_only_the_lock();
+  CHECK(mappings() == before - 1); // the header's page stays
+  CHECK(writer.generation() == 1);
+  CHECK_FALSE(writer.wanted(0));
+  CHECK_FALSE(writer.publish(0).has_value());
+  CHECK(writer.ready().has_value());
+  const auto reader = Reader::open(destination.path()).value();
+  CHECK(reader.status().alive);
+  CHECK(reader.status().state == TMPDUMP_STATE_READY);
+  CHECK(entry_at(destination, "a").state == TMPDUMP_ENTRY_PUBLISHED);
+  CHECK(Writer::create(destination.path(), "s3://b/k").error().code == Errc::io);
 }
 
 TEST_CASE("one daemon at a time works on a destination, and nobody else's directory is used") {

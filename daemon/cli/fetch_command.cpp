@@ -123,6 +123,7 @@ result<void> FetchRun::open() {
   settings_.connections = options_.connections;
   settings_.max_size = options_.max_size;
   settings_.max_entries = options_.max_entries;
+  settings_.cpu = config::cpu_level(options_, cpu_level());
   settings_.wanted = make_filter(arguments_);
   return {};
 }

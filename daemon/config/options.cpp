@@ -115,6 +115,7 @@ result<void> read_modes(const Variables& variables, Options& out) {
                             out.wait));
   TMPDUMP_TRY(out.cpu, variables.one_of<CpuChoice>("TMPDUMP_CPU",
                                                    {{"auto", CpuChoice::automatic},
+                                                    {"x86-64", CpuChoice::baseline},
                                                     {"x86-64-v2", CpuChoice::v2},
                                                     {"x86-64-v3", CpuChoice::v3},
                                                     {"x86-64-v4", CpuChoice::v4}},
@@ -170,11 +171,28 @@ result<Options> parse_options(const Environment& environment, const Overrides& o
   TMPDUMP_TRY(out.static_keys, static_keys_of(variables));
   TMPDUMP_TRY(out.container_endpoint, container_endpoint(environment));
   TMPDUMP_TRY(out.runtime_api, runtime_api_of(variables));
+  out.snap_start = variables.text("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start";
   out.no_sign_request = overrides.no_sign_request;
   out.max_size = overrides.max_size;
   if (overrides.max_entries) out.max_entries = *overrides.max_entries;
   if (out.max_entries == 0) return bad_value("--max-entries", "0", "expected a whole number from 1");
   return out;
+}
+
+CpuLevel cpu_level(const Options& options, CpuLevel detected) {
+  switch (options.cpu) {
+  case CpuChoice::baseline:
+    return CpuLevel::baseline;
+  case CpuChoice::v2:
+    return CpuLevel::v2;
+  case CpuChoice::v3:
+    return CpuLevel::v3;
+  case CpuChoice::v4:
+    return CpuLevel::v4;
+  case CpuChoice::automatic:
+    break;
+  }
+  return options.snap_start ? std::min(detected, CpuLevel::v3) : detected;
 }
 
 } // namespace tmpdump::config

@@ -4,6 +4,7 @@
 // error that names the variable or option, the value, and what is accepted.
 #pragma once
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/secret.h"
 #include "config/uri.h"
@@ -16,9 +17,15 @@
 
 namespace tmpdump::config {
 
-enum class OnMissing { proceed, fail };           // TMPDUMP_ON_MISSING=continue|fail
-enum class WaitMode { lazy, eager, none };        // TMPDUMP_WAIT
-enum class CpuChoice { automatic, v2, v3, v4 };   // TMPDUMP_CPU=auto|x86-64-v2|x86-64-v3|x86-64-v4
+enum class OnMissing { proceed, fail };    // TMPDUMP_ON_MISSING=continue|fail
+enum class WaitMode { lazy, eager, none }; // TMPDUMP_WAIT
+enum class CpuChoice {
+  automatic,
+  baseline,
+  v2,
+  v3,
+  v4
+};                                                // TMPDUMP_CPU=auto|x86-64|x86-64-v2|x86-64-v3|x86-64-v4
 enum class LogLevel { error, warn, info, debug }; // TMPDUMP_LOG
 
 struct StaticKeys { // AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
@@ -42,6 +49,7 @@ struct Options {
   bool hold_init = true; // TMPDUMP_HOLD_INIT
   WaitMode wait = WaitMode::lazy;
   CpuChoice cpu = CpuChoice::automatic;
+  bool snap_start = false; // AWS_LAMBDA_INITIALIZATION_TYPE=snap-start
   LogLevel log = LogLevel::info;
   std::string trace_file;   // TMPDUMP_TRACE, --trace; empty: none
   bool metrics_emf = false; // TMPDUMP_METRICS=emf
@@ -75,5 +83,10 @@ struct Overrides {
 // Without overrides.source, TMPDUMP_URI, TMPDUMP_BUCKET or HUMANGRAPHICS_BUCKET (with
 // AWS_LAMBDA_FUNCTION_NAME) name the source; none of them is a usage error that says which to set.
 result<Options> parse_options(const Environment& environment, const Overrides& overrides = {});
+
+// For which processor libraries are chosen: what TMPDUMP_CPU says, else `detected`, but under SnapStart at
+// most x86-64-v3, since a snapshot moves between hosts. AWS promises AVX2 for x86_64 functions
+// (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-avx2.html).
+CpuLevel cpu_level(const Options& options, CpuLevel detected);
 
 } // namespace tmpdump::config

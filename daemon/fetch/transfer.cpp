@@ -72,6 +72,7 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
   std::uint64_t next_order = 1;                              // 0 is for the directory
   std::vector<Slice> asked;
   unsigned hedging = 0;
+  unsigned running = 0; // coroutines of jobs, until their last step is done
   // What a range's connection brings when all is well: of those that ended, each newer one counting double.
   double usual_bytes = 0, usual_seconds = 0;
   std::optional<ObjectInfo> pinned;
@@ -375,6 +376,7 @@ void Transfer::State::start(const JobPtr& job) {
   const auto self = shared_from_this();
   // Holds the job: its signals must outlive the coroutines that listen to them.
   const auto ended = [self, job](const std::exception_ptr& error) {
+    if (--self->running == 0) self->changed.cancel();
     if (!error) return;
     try {
       std::rethrow_exception(error);
@@ -385,8 +387,10 @@ void Transfer::State::start(const JobPtr& job) {
       self->fail({Errc::io, self->source.display() + ": " + e.what()});
     }
   };
+  ++running;
   asio::co_spawn(context, run_primary(job), asio::bind_cancellation_slot(job->primary.slot(), ended));
   if (options.hedge.enabled) {
+    ++running;
     asio::co_spawn(context, run_hedge(job), asio::bind_cancellation_slot(job->hedge.slot(), ended));
   }
 }
@@ -470,6 +474,12 @@ awaitable<result<void>> Transfer::drain() {
 
 void Transfer::cancel(Failure reason) {
   state_->fail(std::move(reason));
+}
+
+awaitable<void> Transfer::join() {
+  const auto state = state_;
+  while (state->running > 0)
+    co_await state->wait_for_change();
 }
 
 const TransferCounters& Transfer::counters() const {

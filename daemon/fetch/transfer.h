@@ -75,6 +75,9 @@ public:
   boost::asio::awaitable<result<void>> drain();
   // Stops everything; drain() and begin() return `reason`.
   void cancel(Failure reason);
+  // Returns when no attempt is left, neither of those that were stopped nor a hedge that lost: from then on
+  // nothing of this touches the source. After drain() or cancel() that is a matter of microseconds.
+  boost::asio::awaitable<void> join();
 
   [[nodiscard]] const TransferCounters& counters() const;
   // All ranges asked for so far, clipped to the object: what the plan need not ask for again.

@@ -11,9 +11,9 @@ namespace tmpdump::lambda {
 
 using boost::asio::awaitable;
 
-Archive::Archive(boost::asio::io_context& context, net::Network& network, const config::Options& options,
-                 manifest::Writer& manifest, const Surroundings& surroundings)
-    : context_(context), network_(network), options_(options), manifest_(manifest), around_(surroundings) {}
+Archive::Archive(boost::asio::io_context& context, const config::Options& options, manifest::Writer& manifest,
+                 const Surroundings& surroundings)
+    : context_(context), options_(options), manifest_(manifest), around_(surroundings) {}
 
 Archive::~Archive() {
   if (destination_) destination_->clean_up();
@@ -28,8 +28,12 @@ result<void> Archive::open_source() {
     TMPDUMP_TRY(source_, s3::FileSource::open(file->path));
     return {};
   }
-  credentials_.emplace(options_, network_);
-  source_ = std::make_unique<s3::HttpSource>(options_, network_, *credentials_,
+  net::NetworkOptions network;
+  network.ca_bundle = options_.ca_bundle;
+  network.user_agent = user_agent(around_);
+  network_.emplace(context_, network);
+  credentials_.emplace(options_, *network_);
+  source_ = std::make_unique<s3::HttpSource>(options_, *network_, *credentials_,
                                              options_.trace_file.empty() ? nullptr : &trace_);
   return {};
 }
@@ -79,6 +83,8 @@ awaitable<result<prefetch::Summary>> Archive::prefetch() {
   settings.connections = options_.connections;
   settings.max_size = options_.max_size;
   settings.max_entries = options_.max_entries;
+  settings.cpu = config::cpu_level(options_, cpu_level());
+  debug("processor", name(*settings.cpu));
   // A re-init finds most of it in its place.
   settings.speculate = !manifest_.previous().has_value();
   Trace* const trace = options_.trace_file.empty() ? nullptr : &trace_;

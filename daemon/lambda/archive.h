@@ -23,11 +23,12 @@
 
 namespace tmpdump::lambda {
 
-// Network thread only. Everything passed in outlives it.
+// Network thread only. Everything passed in outlives it. What is needed for the archive alone, down to TLS,
+// lives and ends with it.
 class Archive {
 public:
-  Archive(boost::asio::io_context& context, net::Network& network, const config::Options& options,
-          manifest::Writer& manifest, const Surroundings& surroundings);
+  Archive(boost::asio::io_context& context, const config::Options& options, manifest::Writer& manifest,
+          const Surroundings& surroundings);
   ~Archive();
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
@@ -49,11 +50,11 @@ private:
                                               std::vector<const zip::Entry*> wanted);
 
   boost::asio::io_context& context_;
-  net::Network& network_;
   const config::Options& options_;
   manifest::Writer& manifest_;
   const Surroundings& around_;
   Trace trace_;
+  std::optional<net::Network> network_; // of its own: with the archive go sessions, roots, names
   std::optional<credentials::Provider> credentials_;
   std::unique_ptr<s3::ObjectSource> source_;
   std::optional<output::Destination> destination_;

@@ -17,7 +17,7 @@
 
 #include <csignal>
 #include <exception>
-#include <malloc.h>
+#include <poll.h>
 
 namespace tmpdump::lambda {
 
@@ -59,6 +59,7 @@ private:
   awaitable<void> give_up(const Failure& failure);
   void tell_ready(const prefetch::Summary& summary);
   awaitable<void> change();
+  void rest();
 
   const result<config::Options>& options_;
   const Surroundings& around_;
@@ -176,17 +177,33 @@ awaitable<result<int>> Extension::live() {
       co_return 1;
     }
     settled_ = true;
-    // Between ready and SHUTDOWN the extension is a process that waits for one answer.
     archive_.reset();
-    malloc_trim(0);
+    manifest_->keep_only_the_lock();
     if (!next_.running && !next_.outcome) start(next_, api_->next());
   }
 }
 
+// Between ready and SHUTDOWN the extension is a process that waits for one answer, perhaps for hours. Not in
+// Asio's wait, which a timer ends every five minutes even where there is nothing to time.
+void Extension::rest() {
+  sigset_t ours, before;
+  sigemptyset(&ours);
+  sigaddset(&ours, SIGTERM);
+  sigaddset(&ours, SIGINT);
+  // A signal comes either before poll(), which then sees it, or in ppoll(), which it ends.
+  pthread_sigmask(SIG_BLOCK, &ours, &before);
+  context_.poll();
+  pollfd answer{api_->idle_socket(), POLLIN, 0};
+  if (settled_ && !terminated_ && answer.fd >= 0) {
+    give_back_memory();
+    (void)::ppoll(&answer, 1, nullptr, &before); // however it ends: the loop looks what there is
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
 int Extension::run() {
-  net::NetworkOptions network;
-  if (options_) network.ca_bundle = options_->ca_bundle;
-  network.user_agent = "tmpdump-prefetch/" + std::string(around_.version);
+  net::NetworkOptions network; // the Runtime API's: never TLS
+  network.user_agent = user_agent(around_);
   network_.emplace(context_, network);
   auto api = ExtensionsApi::create(*network_, around_.runtime_api);
   if (!api) {
@@ -204,10 +221,13 @@ int Extension::run() {
       manifest::Writer::create(around_.destination, options_ ? config::display(options_->source) : "");
   if (writer) manifest_.emplace(std::move(*writer));
   start(registration_, api_->register_extension(around_.name));
+  // The runtime waits for it: it goes out, as far as it can without waiting, before threads, libcrypto's
+  // set-up and whatever else the archive needs.
+  context_.poll();
   if (!writer) {
     prefetch_.outcome.emplace(writer.error());
   } else if (options_) {
-    archive_.emplace(context_, *network_, *options_, *manifest_, around_);
+    archive_.emplace(context_, *options_, *manifest_, around_);
     start(prefetch_, archive_->prefetch());
   }
 
@@ -219,7 +239,9 @@ int Extension::run() {
                        if (!terminated_) status = error || !code ? 1 : *code;
                      }));
   // SIGTERM ends it in the middle of whatever it does, a report to a Runtime API that hangs for one.
-  while (!status && !terminated_ && context_.run_one() > 0) {
+  for (;;) {
+    if (settled_) rest();
+    if (status || terminated_ || context_.run_one() == 0) break;
   }
   stop.emit(asio::cancellation_type::terminal);
   registration_.stop.emit(asio::cancellation_type::terminal);

@@ -21,6 +21,10 @@ struct Surroundings {
   std::function<void(std::string_view)> print; // gets whole lines, without line end; from any thread
 };
 
+inline std::string user_agent(const Surroundings& surroundings) {
+  return "tmpdump-prefetch/" + std::string(surroundings.version);
+}
+
 // Runs until SHUTDOWN or SIGTERM (status 0) or a fatal error (status 1). `options` may be a failure: then
 // Lambda, the log, and whoever waits at the destination are told.
 int run_extension(const result<config::Options>& options, const Surroundings& surroundings);

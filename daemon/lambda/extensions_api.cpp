@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 
 #include <array>
+#include <memory>
 
 namespace tmpdump::lambda {
 
@@ -79,6 +80,9 @@ awaitable<result<Event>> ExtensionsApi::next() {
   net::Request request;
   request.target = "/2020-01-01/extension/event/next";
   request.headers = {{"Lambda-Extension-Identifier", identifier_}};
+  waiting_ = &connection;
+  const auto forget = [this](void*) { waiting_ = nullptr; };
+  const std::unique_ptr<void, decltype(forget)> guard(&connection, forget); // also when it is cancelled
   const auto head = co_await connection.request(request, no_limit);
   if (!head) co_return head.error().within(display("next"));
   std::string body;

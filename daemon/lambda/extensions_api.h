@@ -35,6 +35,8 @@ public:
   // Ends the extension's INIT and waits for the next event, without a limit: the environment may be frozen
   // for hours in between.
   boost::asio::awaitable<result<Event>> next();
+  // The socket on which next() waits, once there is nothing else that it could do; else -1.
+  [[nodiscard]] int idle_socket() const { return waiting_ == nullptr ? -1 : waiting_->silent_socket(); }
   // Tells Lambda why the extension gives up: `init_error` before the first next(), `exit_error` after it.
   enum class Phase { init_error, exit_error };
   boost::asio::awaitable<result<void>> report_error(Phase phase, std::string error_type, std::string message);
@@ -46,6 +48,7 @@ private:
   net::Network* network_;
   net::Origin origin_;
   std::string identifier_;
+  const net::Connection* waiting_ = nullptr; // next()'s, while it waits
 };
 
 } // namespace tmpdump::lambda

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `tmpdump-prefetch`: /opt/extensions/tmpdump-prefetch.
+#include "base/process.h"
 #include "base/version.h"
 #include "lambda/extension.h"
 
@@ -67,6 +68,7 @@ int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
 
 int main(int argc, char** argv) {
   const auto exec = tmpdump::prefetch::Clock::now();
+  tmpdump::bound_free_heap();
   (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
   try {
     return run(argc, argv, exec);

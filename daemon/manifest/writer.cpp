@@ -246,6 +246,20 @@ void Writer::fail(const Failure& failure) {
   end_generation(state.view, TMPDUMP_STATE_FAILED, TMPDUMP_ENTRY_FAILED);
 }
 
+void Writer::keep_only_the_lock() {
+  State& state = *state_;
+  if (!state.ended) return;
+  state.view = {};
+  state.view.header = &state.header();
+  state.view.size = TMPDUMP_MANIFEST_HEADER_SIZE;
+  state.needed_list = nullptr;
+  state.dependencies.reset();
+  state.mapping = Mapping();
+  state.file = UniqueFd();
+  std::vector<ListedEntry>().swap(state.entries);
+  state.previous.reset();
+}
+
 bool Writer::wanted(std::uint32_t index) const {
   const State& state = *state_;
   if (index >= state.entries.size()) return false;

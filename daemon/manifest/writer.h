@@ -49,6 +49,10 @@ public:
   // Wakes everybody with the reason (made printable, cut to 1 KiB). The first of ready() and fail() counts.
   void fail(const Failure& failure);
 
+  // After ready() or fail(): gives back the listing and its mapping. What stays is the lock, by which clients
+  // see that the daemon lives and other daemons that the destination is taken.
+  void keep_only_the_lock();
+
   // The object changed under us (HTTP 412): a new generation in state "starting", for another set_listing().
   result<void> restart();
 

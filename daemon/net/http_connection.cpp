@@ -44,6 +44,9 @@ public:
   void close() { stream_->close(); }
   [[nodiscard]] const ConnectionTimes& times() const { return times_; }
   [[nodiscard]] std::string peer() const { return stream_->peer(); }
+  [[nodiscard]] int silent_socket() const {
+    return silent_ && stream_->is_open() ? stream_->native_handle() : -1;
+  }
 
 private:
   using Parser = http::response_parser<http::buffer_body>;
@@ -77,6 +80,7 @@ private:
   std::size_t head_size_ = 0;
   Body body_ = Body::complete;
   bool keep_alive_ = true;
+  bool silent_ = false;        // waits for an answer, or for more of its header
   bool starved_ = false;       // the parser left what is buffered as too little
   std::uint64_t left_ = 0;     // of a sized body
   std::uint64_t received_ = 0; // of the current body
@@ -156,7 +160,9 @@ asio::awaitable<result<void>> Session::receive_head(bool is_head, std::chrono::m
         co_return failure("the server closed the connection without an answer");
       }
       if (io.status == IoStatus::failed) co_return failure("receive: " + stream_->error());
+      silent_ = io.status == IoStatus::want_read;
       const Readiness ready = co_await stream_->wait(io.status, deadline);
+      silent_ = false;
       if (ready == Readiness::cancelled) co_return cancelled(origin_);
       if (ready == Readiness::timed_out) {
         co_return failure("no response within " + std::to_string(limit.count()) + " ms", Errc::timeout);
@@ -358,6 +364,7 @@ public:
   void close() override { session_->close(); }
   [[nodiscard]] const ConnectionTimes& times() const override { return session_->times(); }
   [[nodiscard]] std::string peer() const override { return session_->peer(); }
+  [[nodiscard]] int silent_socket() const override { return session_->silent_socket(); }
 
 private:
   std::shared_ptr<Session> session_;

@@ -92,6 +92,9 @@ public:
   virtual void close() = 0;
   [[nodiscard]] virtual const ConnectionTimes& times() const = 0;
   [[nodiscard]] virtual std::string peer() const = 0; // "192.0.2.1:443"
+  // The socket while request() waits for the answer, having sent all and read what has come; else -1. For who
+  // wants to wait for hours, and for nothing else: Asio's own wait ends every five minutes, timers or not.
+  [[nodiscard]] virtual int silent_socket() const = 0;
 };
 
 // The peer closed a kept-alive connection before it answered anything: not a sign of trouble, and safe to

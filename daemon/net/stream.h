@@ -38,6 +38,7 @@ public:
   [[nodiscard]] std::string error() const;
   [[nodiscard]] bool is_open() const { return !closed_; }
   [[nodiscard]] std::string peer() const { return peer_; }
+  [[nodiscard]] int native_handle() { return socket_.native_handle(); }
   [[nodiscard]] boost::asio::any_io_executor executor() { return socket_.get_executor(); }
   void close(); // waits end as cancelled
 

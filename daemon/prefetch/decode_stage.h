@@ -39,8 +39,8 @@ public:
   // `entries` are sorted by local_header_offset; they and `destination` outlive the stage. Empty: ended at
   // once.
   void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination);
-  // No piece will come any more. What still lacks bytes when all that came is decoded will never be whole: the
-  // stage then ends with a failure instead of waiting.
+  // No piece will come any more. What still lacks bytes when all that came is decoded will never be whole:
+  // the stage then ends with a failure instead of waiting.
   void input_ended();
   // Joins the threads; staged files vanish. Nothing is published after it returns.
   void stop();

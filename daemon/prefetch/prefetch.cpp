@@ -4,6 +4,7 @@
 #include "prefetch/decode_stage.h"
 #include "prefetch/directory_reader.h"
 #include "prefetch/entry_parts.h"
+#include "zip/variants.h"
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
@@ -33,6 +34,7 @@ struct Run {
   Progress& progress;
   Trace* trace;
   Summary summary;
+  std::shared_ptr<fetch::Transfer> transfer; // of the latest attempt at the whole
 };
 
 std::vector<const zip::Entry*> select(const zip::Directory& directory, const Settings& settings) {
@@ -122,6 +124,7 @@ awaitable<result<void>> run_once(Run& run) {
       },
       run.trace);
   end->transfer = transfer;
+  run.transfer = transfer;
   // Whatever way out: no coroutine of the transfer may deliver into what is being destroyed.
   const auto stop = [&](void*) {
     transfer->cancel({Errc::cancelled, "stopped"});
@@ -139,6 +142,11 @@ awaitable<result<void>> run_once(Run& run) {
   auto read = co_await reader.read(*transfer, front, limits, run.source.display());
   if (!read) co_return read.error();
   directory = std::move(*read);
+  if (run.settings.cpu) {
+    auto chosen = zip::choose_variants(std::move(directory), *run.settings.cpu);
+    if (!chosen) co_return chosen.error().within(run.source.display());
+    directory = std::move(*chosen);
+  }
   run.summary.directory_known = Clock::now();
   run.summary.etag = reader.object().etag;
   run.summary.archive_size = reader.object().size;
@@ -208,13 +216,14 @@ unsigned available_cores() {
 awaitable<result<Summary>> prefetch(asio::io_context& context, s3::ObjectSource& source,
                                     const output::Destination& destination, const Settings& settings,
                                     const Observer& observer, Progress& progress, Trace* trace) {
-  Run run{context, source, destination, settings, observer, progress, trace, {}};
+  Run run{context, source, destination, settings, observer, progress, trace, {}, {}};
   run.summary.started = Clock::now();
   // Also when cancellation throws out of here: an idle connection's timer would keep the io_context busy.
   const auto close = [&](void*) { source.close_idle(); };
   const std::unique_ptr<void, decltype(close)> guard(&run, close);
   for (;;) {
     auto outcome = co_await run_once(run);
+    co_await run.transfer->join(); // who called us may let go of the source once we return
     if (!outcome && outcome.error().code == Errc::changed && run.summary.restarts < max_restarts) {
       ++run.summary.restarts;
       progress.received = 0;

@@ -2,6 +2,7 @@
 // The pipeline: the one place that sees every stage, from the first request to the last rename.
 #pragma once
 
+#include "base/cpu.h"
 #include "base/error.h"
 #include "base/trace.h"
 #include "fetch/transfer.h"
@@ -51,6 +52,9 @@ struct Settings {
   unsigned decoders = 0;                 // threads; 0: one a core that we may run on
   std::optional<std::uint64_t> max_size; // bytes unpacked; none: free space at the destination
   std::uint64_t max_entries = 200'000;
+  // Of libraries that are there for several processors the best one for this level is taken
+  // (zip/variants.h); none: the archive is taken as it is.
+  std::optional<CpuLevel> cpu;
   // Which entries are wanted; unset: all.
   std::function<bool(const zip::Entry&)> wanted;
   // Ask for the archive's front before its directory is known. Not when a filter, or files kept from before,

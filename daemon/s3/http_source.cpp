@@ -173,8 +173,8 @@ boost::asio::awaitable<result<Prepared>> prepare(HttpSource::State& state, const
   co_return out;
 }
 
-// S3, and what stands in front of it, may find an error when it has announced success already. An object of S3 has an
-// ETag, whatever its type.
+// S3, and what stands in front of it, may find an error when it has announced success already. An object of
+// S3 has an ETag, whatever its type.
 bool is_error_document(const HttpSource::State& state, const net::ResponseHead& head) {
   const auto type = head.header("content-type");
   return std::holds_alternative<config::S3Uri>(state.options.source) && !head.header("etag") && type &&

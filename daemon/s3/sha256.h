@@ -30,7 +30,7 @@ public:
   ~Hasher() { EVP_MD_CTX_free(context_); } // overwrites its state
 
   Digest sha256(std::string_view first, std::string_view second = {}) {
-    static const EVP_MD* const implementation = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    static const EVP_MD* const implementation = fetch();
     Digest digest;
     require(implementation != nullptr && EVP_DigestInit_ex2(context_, implementation, nullptr) == 1 &&
             EVP_DigestUpdate(context_, first.data(), first.size()) == 1 &&
@@ -60,6 +60,11 @@ public:
 
 private:
   static constexpr std::size_t block_size = 64; // bytes, FIPS 180-4
+  // The first use of libcrypto in most runs. The machine's openssl.cnf is not ours: see net/tls_context.cpp.
+  static const EVP_MD* fetch() {
+    OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+    return EVP_MD_fetch(nullptr, "SHA256", nullptr);
+  }
   static void require(bool worked) {
     if (worked) return;
     (void)std::fputs("tmpdump: libcrypto cannot compute SHA-256\n", stderr);

@@ -3,7 +3,7 @@
 import json
 
 from emulator import case, programs
-from emulator.case import (EXTENSION_NEXT, FIRST, INIT_DONE, LAST, NOT_IN_ARCHIVE, REGISTERED, RUNTIME_NEXT,
+from emulator.case import (EXTENSION_NEXT, FIRST, INIT_DONE, LAST, NOT_IN_ARCHIVE, REGISTERS, RUNTIME_NEXT,
                            RUNTIME_STARTS)
 
 SLOW = {"total_mbps": 16}  # LAST needs 2 s; the runtime is there after some 50 ms
@@ -18,7 +18,7 @@ class InitTest(case.LambdaTest):
             self.assert_whole(waited)  # at once: it was ready before the first invoke
         self.assertEqual(waits[3]["code"], NOT_IN_ARCHIVE)
         # The runtime started, and was ready, while the prefetch ran; INIT waited for the extension's next.
-        self.assert_in_order(sandbox.log, REGISTERED, RUNTIME_STARTS, RUNTIME_NEXT, EXTENSION_NEXT, INIT_DONE)
+        self.assert_in_order(sandbox.log, REGISTERS, RUNTIME_STARTS, RUNTIME_NEXT, EXTENSION_NEXT, INIT_DONE)
         sandbox.log.wait_for("tmpdump.ready", case.DEADLINE_S)
         (ready,) = sandbox.log.objects("tmpdump.ready")
         self.assertEqual(ready["level"], "info")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from emulator import case, programs
-from emulator.case import EXTENSION_NEXT, INIT_DONE, REGISTERED, RUNTIME_STARTS
+from emulator.case import EXTENSION_NEXT, INIT_DONE, REGISTERS, RUNTIME_STARTS
 
 def sum_of_product():
     """What java-function's Product multiplies, column sums of a with row sums of b."""
@@ -42,7 +42,7 @@ class JavaTest(case.LambdaTest):
         # JavaCPP copies OpenBLAS's second name into its cache; nothing comes from the system.
         self.assertTrue(all(path.startswith(("/tmp/lib/", "/tmp/.javacpp/")) for path in said["native"]), said)
         # The runtime started while the prefetch ran, INIT waited for the extension's next.
-        self.assert_in_order(sandbox.log, REGISTERED, RUNTIME_STARTS, EXTENSION_NEXT, INIT_DONE)
+        self.assert_in_order(sandbox.log, REGISTERS, RUNTIME_STARTS, EXTENSION_NEXT, INIT_DONE)
         self.assertEqual(json.loads(sandbox.invoke().body)["sum"], sum_of_product())
         self.assert_ends_cleanly(sandbox)
 

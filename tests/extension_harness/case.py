@@ -29,6 +29,8 @@ TOKEN = "FwoGZXIvYXdzEXAMPLETOKENthatNobodyMaySee//////////wEaDGE"
 OK, NOT_IN_ARCHIVE, TIMEOUT, NO_DAEMON, DAEMON_DIED, FAILED = range(6)  # tmpdump.h
 SEED = int(os.environ.get("TMPDUMP_SEED") or 1)
 
+CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
+
 build = None  # set by main()
 
 
@@ -37,11 +39,13 @@ def rounds(usual):
 
 
 class Prefetch:
-    """The running program. `name` is what it was started as."""
+    """The running program. `name` is what it was started as; `root` is its root folder, from which it is started."""
 
-    def __init__(self, environment, name="tmpdump-prefetch", program=None):
-        self.program = program or build / "bin" / "tmpdump-prefetch"
-        self.process = subprocess.Popen([f"/opt/extensions/{name}"], executable=self.program, env=environment,
+    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None):
+        command, self.program = [f"/opt/extensions/{name}"], program or build / "bin" / "tmpdump-prefetch"
+        if root:
+            command, self.program = [CHROOT, str(root), *command], CHROOT
+        self.process = subprocess.Popen(command, executable=self.program, env=environment,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.log = Log(self.process.stdout)
 
@@ -71,6 +75,11 @@ class Prefetch:
     def event(self, name):
         (value,) = self.log.objects(name)
         return value
+
+    def system_call(self):
+        """(number, arguments) of the one in which it sleeps; None while it does not."""
+        words = Path(f"/proc/{self.process.pid}/syscall").read_text().split()
+        return None if words[0] == "running" else (int(words[0]), [int(word, 16) for word in words[1:7]])
 
     def proc(self, field):
         text = Path(f"/proc/{self.process.pid}/status").read_text()
@@ -114,7 +123,7 @@ class Waiter:
         self.log.reader.join()
 
 
-FUTEX = {"x86_64": 202, "aarch64": 98}[os.uname().machine]
+FUTEX, PPOLL = {"x86_64": (202, 271), "aarch64": (98, 73)}[os.uname().machine]
 
 
 def until(condition, what, deadline_s=DEADLINE_S):
@@ -153,8 +162,8 @@ class ExtensionTest(unittest.TestCase):
                        "TMPDUMP_LOG": "debug", **variables}
         return {name: value for name, value in all_of_them.items() if value is not None}
 
-    def start(self, api, endpoint, name="tmpdump-prefetch", **variables):
-        prefetch = Prefetch(self.settings(api, endpoint, **variables), name)
+    def start(self, api, endpoint, name="tmpdump-prefetch", root=None, **variables):
+        prefetch = Prefetch(self.settings(api, endpoint, **variables), name, root=root)
         self.addCleanup(prefetch.kill)
         return prefetch
 

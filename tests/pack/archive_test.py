@@ -122,6 +122,14 @@ class Verify(Archives):
         self.patch("a.zip", (index, b"\2"))  # a version of tomorrow: one stream, as the reader takes it
         self.tmpdump("verify", "a.zip")
 
+    def test_variants_that_clash(self):
+        with zipfile.ZipFile(self.folder / "v.zip", "w") as archive:
+            archive.writestr("lib/x/y", b"x")
+            archive.writestr("lib/glibc-hwcaps/x86-64-v3/x", b"x")  # would be published as lib/x
+        said = self.refused(BAD_ARCHIVE, "verify", "v.zip")
+        self.assertRegex(said, "on a processor of level x86-64-v3: .*lib/x")
+        self.assertNotIn("x86-64-v2:", said)
+
     def test_cut_anywhere(self):
         self.write("small/x", b"content of x")
         self.write("small/y", b"y" * 200)

@@ -169,7 +169,9 @@ TEST_CASE("a CPU variant is known by its folder") {
   CHECK(variant_of("lib/glibc-hwcaps/x86-64-v3/libx.so") == "x86-64-v3");
   CHECK(variant_of("glibc-hwcaps/x86-64-v4/libx.so") == "x86-64-v4");
   CHECK(variant_of("lib/not-glibc-hwcaps/x86-64-v3/libx.so").empty());
+  CHECK(variant_of("not-glibc-hwcaps/a/glibc-hwcaps/x86-64-v2/libx.so") == "x86-64-v2");
   CHECK(variant_of("lib/glibc-hwcaps/libx.so").empty());
+  CHECK(variant_of("lib/glibc-hwcaps/x86-64-v9/libx.so").empty()); // a plain folder
 }
 
 TEST_CASE("globs include and exclude") {

@@ -19,6 +19,7 @@ from emulator.programs import ROOT, Programs
 from emulator.sandbox import Sandbox
 
 # What the emulator (--log-level debug) says; its own words, seen in version 1.170.0.
+REGISTERS = r"API request - POST /2020-01-01/extension/register"  # logged before what follows from it
 REGISTERED = r"External agent tmpdump-prefetch .* registered"
 RUNTIME_STARTS = r"\(rapid\) Start(ing)? runtime"
 RUNTIME_NEXT = r"GET /2018-06-01/runtime/invocation/next"

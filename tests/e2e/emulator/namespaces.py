@@ -11,8 +11,10 @@ SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 INSIDE = "TMPDUMP_E2E_INSIDE"
 
 
-def enter():
-    """Returns inside the namespaces: this program is started once more, with the same arguments."""
+def enter(root_must=False):
+    """Returns inside the namespaces: this program is started once more, with the same arguments. Who may not make any
+    skips the test; root_must: for root, who may, that is a failure.
+    """
     if os.environ.get(INSIDE):
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         # The first process of a PID namespace ignores signals that it does not handle.
@@ -30,7 +32,7 @@ def enter():
         print(f"{os.path.basename(sys.argv[0])}: cannot make namespaces ({reason}). Run it as root; in a container, "
               "with --privileged or with --cap-add SYS_ADMIN --security-opt seccomp=unconfined "
               "--security-opt apparmor=unconfined", file=sys.stderr)
-        sys.exit(SKIPPED)
+        sys.exit(1 if root_must and os.geteuid() == 0 else SKIPPED)
     os.environ[INSIDE] = "1"
     sys.stdout.flush()
     os.execvp(unshare[0], [*unshare, sys.executable, *sys.argv])

@@ -10,14 +10,14 @@ START_S = 20
 
 
 class Origin:
-    """Serves `folder`/BUCKET/KEY. signed=False: to everyone. `shape`: options of tmpdump-origin, e.g. total_mbps=600."""
+    """Serves `folder`/BUCKET/KEY. signed=False: to everyone. `shape`: options of tmpdump-origin, e.g. total_mbps=600, tls=True."""
 
     def __init__(self, program, folder, signed=True, **shape):
         command = [program, "--root", str(folder), "--region", REGION]
         if signed:
             command += ["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]
         for name, value in shape.items():
-            command += ["--" + name.replace("_", "-"), str(value)]
+            command += ["--" + name.replace("_", "-"), *([] if value is True else [str(value)])]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=subprocess.STDOUT)
         self.log = Log(self.process.stdout)

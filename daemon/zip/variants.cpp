@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "zip/variants.h"
+
+#include "zip/conflicts.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <optional>
+#include <string_view>
+
+namespace tmpdump::zip {
+
+namespace {
+
+constexpr std::string_view folder = "glibc-hwcaps/";
+
+struct Variant {
+  CpuLevel level = CpuLevel::baseline;
+  std::string path; // where it is published; empty: the level's folder itself
+};
+
+// "lib/glibc-hwcaps/x86-64-v3/libx.so" is libx.so of level v3 in lib. Nothing: an ordinary path.
+std::optional<Variant> variant_of(std::string_view path) {
+  std::size_t at = path.find(folder);
+  while (at != std::string_view::npos && at != 0 && path[at - 1] != '/')
+    at = path.find(folder, at + 1);
+  if (at == std::string_view::npos) return std::nullopt;
+  const std::string_view below = path.substr(at + folder.size());
+  for (const CpuLevel level : {CpuLevel::v2, CpuLevel::v3, CpuLevel::v4}) {
+    const std::string_view level_name = name(level);
+    if (!below.starts_with(level_name)) continue;
+    const std::string_view rest = below.substr(level_name.size());
+    if (rest.empty()) return Variant{level, {}};
+    if (rest[0] == '/') return Variant{level, std::string(path.substr(0, at)).append(rest.substr(1))};
+  }
+  return std::nullopt;
+}
+
+} // namespace
+
+result<Directory> choose_variants(Directory directory, CpuLevel level) {
+  std::vector<std::optional<Variant>> variants;
+  variants.reserve(directory.entries.size());
+  std::map<std::string, CpuLevel> best; // of the paths that have variants which run here
+  bool any = false;
+  for (const Entry& entry : directory.entries) {
+    auto variant = variant_of(entry.path);
+    any = any || variant;
+    if (variant && !variant->path.empty() && variant->level <= level && entry.kind != Kind::directory) {
+      auto& known = best[variant->path];
+      known = std::max(known, variant->level);
+    }
+    variants.push_back(std::move(variant));
+  }
+  if (!any) return directory;
+
+  Directory chosen;
+  chosen.entries.reserve(directory.entries.size());
+  for (std::size_t i = 0; i < variants.size(); ++i) {
+    Entry& entry = directory.entries[i];
+    const std::string& path = variants[i] ? variants[i]->path : entry.path;
+    const auto found = best.find(path);
+    if (variants[i]) {
+      const bool is_best = found != best.end() && found->second == variants[i]->level;
+      if (!is_best || entry.kind == Kind::directory) continue;
+      entry.path = path;
+    } else if (found != best.end() && entry.kind != Kind::directory) {
+      continue; // a variant takes its place
+    } else if (entry.kind == Kind::directory && (entry.path + '/').ends_with('/' + std::string(folder))) {
+      continue; // made when something is in it
+    }
+    if (entry.kind == Kind::file) chosen.size += entry.size; // a part of a sum that has been checked
+    chosen.entries.push_back(std::move(entry));
+  }
+  TMPDUMP_CHECK(check_paths(chosen.entries));
+  return chosen;
+}
+
+} // namespace tmpdump::zip
