@@ -6,12 +6,14 @@
 #include "cli/size.h"
 #include "cli/status_command.h"
 #include "cli/wait_command.h"
+#include "pack/command_line.h"
 
 #include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <string>
 
 namespace {
@@ -131,6 +133,8 @@ int run(int argc, char** argv) {
   auto* const profile =
       app.add_subcommand("profile", "Show in which order files were first used, and which never were");
   describe_profile(*profile, profile_arguments);
+  std::function<int()> chosen;
+  tmpdump::pack::add_commands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -138,6 +142,7 @@ int run(int argc, char** argv) {
     (void)std::fprintf(stderr, "tmpdump: error: %s; see --help\n", error.what());
     return 2;
   }
+  if (chosen) return chosen();
   if (wait->parsed()) return tmpdump::cli::run_wait(wait_arguments);
   if (profile->parsed()) return tmpdump::cli::run_profile(profile_arguments);
   if (status->parsed()) return tmpdump::cli::run_status(status_arguments);
