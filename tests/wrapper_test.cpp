@@ -90,23 +90,23 @@ struct Machine {
 } // namespace
 
 TEST_CASE("the command line of Lambda's java17") {
-  const Words given{
-      "-XX:MaxHeapSize=445645k",
-      "-javaagent:/var/runtime/lib/Log4jHotPatch.jar=log4jFixerVerbose=false",
-      "-XX:+UseSerialGC",
-      "-Xshare:on",
-      "-XX:SharedArchiveFile=/var/lang/lib/server/runtime.jsa",
-      "-XX:+TieredCompilation",
-      "-XX:TieredStopAtLevel=1",
-      "--add-opens=java.base/java.io=ALL-UNNAMED",
-      "-Dorg.crac.Core.Compat=com.amazonaws.services.lambda.crac",
-      "-XX:+ErrorFileToStderr",
-      "-Dcom.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI=/var/runtime/lib/jni/"
-      "libaws-lambda-jni.linux-x86_64.so",
-      "-classpath",
-      "A.jar:B.jar:C.jar",
-      "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
-      "example.Handler::handleRequest"};
+  const std::string native_client =
+      "-Dcom.amazonaws.services.lambda.runtime.api.client.runtimeapi.NativeClient.JNI=";
+  const Words given{"-XX:MaxHeapSize=445645k",
+                    "-javaagent:/var/runtime/lib/Log4jHotPatch.jar=log4jFixerVerbose=false",
+                    "-XX:+UseSerialGC",
+                    "-Xshare:on",
+                    "-XX:SharedArchiveFile=/var/lang/lib/server/runtime.jsa",
+                    "-XX:+TieredCompilation",
+                    "-XX:TieredStopAtLevel=1",
+                    "--add-opens=java.base/java.io=ALL-UNNAMED",
+                    "-Dorg.crac.Core.Compat=com.amazonaws.services.lambda.crac",
+                    "-XX:+ErrorFileToStderr",
+                    native_client + "/var/runtime/lib/jni/libaws-lambda-jni.linux-x86_64.so",
+                    "-classpath",
+                    "A.jar:B.jar:C.jar",
+                    "com.amazonaws.services.lambda.runtime.api.client.AWSLambda",
+                    "example.Handler::handleRequest"};
   Words expected = given;
   expected[12] += ":" + ours;
   CHECK(Machine().java(given) == expected);

@@ -193,6 +193,7 @@ DEFINE_STREAM(fopen64, stream, TMPDUMP_USE_FILE, (const char* restrict path, con
 DEFINE_STREAM(opendir, directory_stream, TMPDUMP_USE_LIST, (const char* path), (path))
 DEFINE_STREAM(realpath, text, TMPDUMP_USE_FILE, (const char* restrict path, char* restrict out), (path, out))
 DEFINE_STREAM(canonicalize_file_name, text, TMPDUMP_USE_FILE, (const char* path), (path))
+// NOLINTNEXTLINE(bugprone-reserved-identifier): it is the C library's
 EXPORTED char* __realpath_chk(const char* path, char* out, size_t size);
 DEFINE_STREAM(__realpath_chk, text, TMPDUMP_USE_FILE, (const char* path, char* out, size_t size),
               (path, out, size))

@@ -35,6 +35,7 @@ static void read_dynamic(const struct dl_phdr_info* info, const ElfW(Dyn) * dyna
   for (; dynamic->d_tag != DT_NULL; ++dynamic) {
     if (dynamic->d_tag == DT_STRTAB) {
       const ElfW(Addr) at = dynamic->d_un.d_ptr; // glibc relocates it where the section can be written
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): it is an integer in the file's format
       strings = (const char*)(at < info->dlpi_addr ? at + info->dlpi_addr : at);
     }
     if (dynamic->d_tag == DT_RUNPATH) runpath = dynamic->d_un.d_val;
@@ -51,6 +52,7 @@ static int look_at(struct dl_phdr_info* info, size_t size, void* out) {
   if (!contains(info, object->address)) return 0;
   for (int i = 0; i < info->dlpi_phnum; ++i) {
     if (info->dlpi_phdr[i].p_type == PT_DYNAMIC) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): as above
       read_dynamic(info, (const ElfW(Dyn)*)(info->dlpi_addr + info->dlpi_phdr[i].p_vaddr), object);
     }
   }

@@ -15,11 +15,10 @@
 
 static void say(const char* what, long result) {
   printf("%s %ld\n", what, result);
-  fflush(stdout);
+  (void)fflush(stdout);
 }
 
-// ---- one call by its name
-// ------------------------------------------------------------------------------------
+// One call by its name.
 
 typedef int path_call(const char*);
 static struct stat status;
@@ -234,14 +233,14 @@ static int make(const char* name, const char* path) {
     if (result == -1 && strstr(name, "dl") == name) printf("%s\n", dlerror());
     return result;
   }
-  fprintf(stderr, "probe: no call '%s'\n", name);
+  (void)fprintf(stderr, "probe: no call '%s'\n", name);
   exit(2);
 }
 
-// ---- stories
-// -------------------------------------------------------------------------------------------------
+// Stories.
 
 static void* load_in_thread(void* path) {
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): a thread's result
   return (void*)(long)with_dlopen(path);
 }
 
@@ -270,6 +269,7 @@ static void in_child(const char* call, const char* path) {
   say("child", status_of(child));
 }
 
+// NOLINTBEGIN(clang-analyzer-unix.Vfork,clang-analyzer-security.insecureAPI.vfork,bugprone-unused-return-value)
 static void by_vfork(char** command) {
   const pid_t child = vfork();
   if (child == 0) {
@@ -284,6 +284,7 @@ static void by_vfork(char** command) {
   }
   say("child", status_of(child));
 }
+// NOLINTEND(clang-analyzer-unix.Vfork,clang-analyzer-security.insecureAPI.vfork,bugprone-unused-return-value)
 
 // Everything that could differ with the shim: results, errno, modes, what variadic arguments carry.
 static void transcript(const char* folder) {
