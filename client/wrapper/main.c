@@ -28,9 +28,17 @@ static const char help[] =
     "  TMPDUMP_DEST              where tmpdump unpacks [/tmp]\n";
 
 static int fail(int status, const char* format, const char* first, const char* second) {
-  (void)fputs("exec-wrapper: error: ", stderr);
-  (void)fprintf(stderr, format, first, second);
-  (void)fputc('\n', stderr);
+  // One write: the extension and the runtime write to the same log.
+  char line[2048];
+  const char prefix[] = "exec-wrapper: error: ";
+  memcpy(line, prefix, sizeof prefix);
+  const size_t start = sizeof prefix - 1;
+  const int length = snprintf(line + start, sizeof line - start - 1, format, first, second);
+  size_t end = length < 0 ? start : start + (size_t)length;
+  if (end > sizeof line - 2) end = sizeof line - 2;
+  line[end] = '\n';
+  const ssize_t ignored = write(STDERR_FILENO, line, end + 1);
+  (void)ignored;
   return status;
 }
 
