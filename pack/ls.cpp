@@ -188,9 +188,9 @@ std::string render_json(const std::string& archive, const std::vector<Row>& rows
 }
 
 int run_ls(const LsArguments& arguments) {
-  const Interrupt interrupt;
   const auto archive = open_archive(arguments.overrides);
   if (!archive) return cli::report(archive.error());
+  const Interrupt interrupt; // until here Ctrl-C ends the process at once, and nothing has a name yet
   const auto rows = read_rows(*archive, interrupt);
   if (!rows) return cli::report(rows.error());
   const std::string text = arguments.json ? render_json(archive->path(), *rows) + "\n" : render_table(*rows);

@@ -141,9 +141,9 @@ result<Verification> verify(const ArchiveFile& archive, const Interrupt& interru
 }
 
 int run_verify(const VerifyArguments& arguments) {
-  const Interrupt interrupt;
   const auto archive = open_archive(arguments.overrides);
   if (!archive) return cli::report(archive.error());
+  const Interrupt interrupt; // until here Ctrl-C ends the process at once, and nothing has a name yet
   const auto done = verify(*archive, interrupt);
   if (!done) return cli::report(done.error());
   for (const std::string& finding : done->findings)
