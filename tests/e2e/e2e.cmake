@@ -11,4 +11,5 @@ if(NOT TMPDUMP_SANITIZE AND TARGET tmpdump_java)
     set_tests_properties(e2e_${story} PROPERTIES
       LABELS e2e TIMEOUT 300 SKIP_RETURN_CODE 77 FIXTURES_REQUIRED e2e)
   endforeach()
+  set_tests_properties(e2e_unaware PROPERTIES TIMEOUT 900) # ten starts of a runtime
 endif()
