@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""moto's server on a free port of loopback, which it prints: moto_server.py
+
+moto knows the type AWS::Lambda::LayerVersion by its name only: it gives the layer another name than LayerName, has no ARN for Ref,
+forgets it in an update; and it does not know AWS::Lambda::LayerVersionPermission. Here both do as the CloudFormation
+reference says: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html
+(every change is a replacement; UpdateReplacePolicy: Retain, so that the version before stays).
+"""
+import json
+import signal
+
+from moto.awslambda.models import LayerVersion, lambda_backends
+from moto.core.common_models import CloudFormationModel
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+
+def publish_layer(properties, account, region):
+    spec = {name: properties[name] for name in properties if name in (
+        "LayerName", "Content", "Description", "CompatibleRuntimes", "CompatibleArchitectures", "LicenseInfo")}
+    return lambda_backends[account][region].publish_layer_version(spec)
+
+
+def create_layer(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+    return publish_layer(cloudformation_json["Properties"], account_id, region_name)
+
+
+def update_layer(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+    return publish_layer(cloudformation_json["Properties"], account_id, region_name)
+
+
+LayerVersion.create_from_cloudformation_json = classmethod(create_layer)
+LayerVersion.update_from_cloudformation_json = classmethod(update_layer)
+LayerVersion.physical_resource_id = property(lambda self: self.arn)
+
+
+class LayerVersionPermission(CloudFormationModel):
+    __module__ = "moto.awslambda.models"  # moto sorts its models by service
+
+    @staticmethod
+    def cloudformation_name_type():
+        return ""
+
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::Lambda::LayerVersionPermission"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
+        properties = cloudformation_json["Properties"]
+        arn = properties["LayerVersionArn"]
+        name, version = arn.split(":")[-2:]
+        statement = {"StatementId": resource_name, "Action": properties["Action"], "Principal": properties["Principal"]}
+        if "OrganizationId" in properties:
+            statement["PrincipalOrgID"] = properties["OrganizationId"]
+        lambda_backends[account_id][region_name].add_layer_version_permission(name, int(version), json.dumps(statement))
+        permission = cls()
+        permission.physical_resource_id = f"{arn}#{resource_name}"
+        return permission
+
+    @classmethod
+    def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+
+
+if __name__ == "__main__":
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    print("http://{}:{}".format(*server.get_host_and_port()), flush=True)
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
