@@ -17,16 +17,6 @@ int tmpdump_client_wait(struct tmpdump_client* client, int timeout_ms) {
   return code;
 }
 
-// Once the listing is known.
-static int wait_listed_file(const struct tmpdump_attachment* attachment, const char* path, size_t size,
-                            struct tmpdump_deadline* deadline) {
-  bool through_link = false;
-  const uint32_t entry = tmpdump_find_path(attachment, path, size, &through_link);
-  if (entry == UINT32_MAX && !through_link) return TMPDUMP_NOT_IN_ARCHIVE;
-  return entry == UINT32_MAX ? tmpdump_wait_ready(attachment, deadline)
-                             : tmpdump_wait_closure(attachment, entry, deadline);
-}
-
 static bool is_ours(const char* destination, const char* path, size_t size) {
   size_t destination_size = strlen(destination);
   while (destination_size > 1 && destination[destination_size - 1] == '/')
@@ -35,6 +25,22 @@ static bool is_ours(const char* destination, const char* path, size_t size) {
 }
 
 int tmpdump_client_wait_file(struct tmpdump_client* client, const char* path, int timeout_ms) {
+  return tmpdump_client_wait_use(client, path, TMPDUMP_USE_LOAD, timeout_ms);
+}
+
+int tmpdump_client_holds(struct tmpdump_client* client, const char* path) {
+  const struct tmpdump_attachment* attachment = NULL;
+  const int code = tmpdump_attach(client, NULL, &attachment);
+  if (code != TMPDUMP_OK) return code;
+  if (!attachment->listed) return TMPDUMP_TIMEOUT;
+  char clean[PATH_MAX];
+  size_t clean_size = 0;
+  const uint32_t entry = tmpdump_find_path(attachment, path, strnlen(path, PATH_MAX), clean, &clean_size);
+  return entry == UINT32_MAX ? TMPDUMP_NOT_IN_ARCHIVE : TMPDUMP_OK;
+}
+
+int tmpdump_client_wait_use(struct tmpdump_client* client, const char* path, enum tmpdump_use use,
+                            int timeout_ms) {
   if (path == NULL || path[0] == '\0') return TMPDUMP_INVALID;
   const size_t size = strnlen(path, PATH_MAX);
   if (size >= PATH_MAX) return TMPDUMP_INVALID;
@@ -48,7 +54,7 @@ int tmpdump_client_wait_file(struct tmpdump_client* client, const char* path, in
       return is_ours(tmpdump_client_destination(client), path, size) ? code : TMPDUMP_NOT_IN_ARCHIVE;
     }
     if (attachment->listed) {
-      code = wait_listed_file(attachment, path, size, &deadline);
+      code = tmpdump_wait_use(attachment, path, size, use, &deadline);
       continue;
     }
     const char* relative = path;

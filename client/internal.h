@@ -41,6 +41,17 @@ struct tmpdump_client {
 // client.c: the public calls on an explicit client.
 int tmpdump_client_wait(struct tmpdump_client* client, int timeout_ms);
 int tmpdump_client_wait_file(struct tmpdump_client* client, const char* path, int timeout_ms);
+// What a program is about to do with a name, and so how far it has to wait.
+enum tmpdump_use {
+  TMPDUMP_USE_NAME, // the name itself: lstat
+  TMPDUMP_USE_FILE, // what it leads to through symbolic links: stat
+  TMPDUMP_USE_LIST, // that and, of a directory, the names in it: open, opendir
+  TMPDUMP_USE_LOAD, // that and all it needs: dlopen
+};
+int tmpdump_client_wait_use(struct tmpdump_client* client, const char* path, enum tmpdump_use use,
+                            int timeout_ms);
+// Without waiting: OK (the archive holds it), NOT_IN_ARCHIVE, TIMEOUT (it is not listed yet), or why not.
+int tmpdump_client_holds(struct tmpdump_client* client, const char* path);
 int tmpdump_client_status(struct tmpdump_client* client, struct tmpdump_report* out);
 size_t tmpdump_client_reason(struct tmpdump_client* client, char* buffer, size_t size);
 // Unmaps everything. Only when no other thread uses the client.
@@ -71,13 +82,22 @@ struct tmpdump_deadline {
 enum { TMPDUMP_AGAIN = -1 };
 int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline);
 int tmpdump_wait_listed(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline);
+// Only that entry. `used` notes that a client asked for it.
+int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t entry, bool used,
+                       struct tmpdump_deadline* deadline);
 int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t entry,
                          struct tmpdump_deadline* deadline);
 
+// use.c: of an attachment that is listed. NOT_IN_ARCHIVE at once for what the archive does not hold.
+int tmpdump_wait_use(const struct tmpdump_attachment* attachment, const char* path, size_t size,
+                     enum tmpdump_use use, struct tmpdump_deadline* deadline);
+
 // path.c
-// Index of the entry that `path` names, UINT32_MAX when the archive holds none.
+// Index of the entry that `path` names as it stands or cleaned as text; UINT32_MAX when there is none. Then
+// `clean` (PATH_MAX bytes) holds the cleaned path relative to the destination; *clean_size is 0 for the
+// destination itself, and SIZE_MAX for what lies elsewhere.
 uint32_t tmpdump_find_path(const struct tmpdump_attachment* attachment, const char* path, size_t size,
-                           bool* through_link);
+                           char* clean, size_t* clean_size);
 // False: `path` is absolute and not below `destination`, or in its .tmpdump.
 bool tmpdump_is_below(const char* destination, size_t destination_size, const char** path, size_t* size);
 

@@ -48,34 +48,31 @@ static bool normalize(const char* path, size_t size, char* out, size_t* out_size
   return true;
 }
 
+static bool is_top(const char* top, size_t top_size, const char* path, size_t size) {
+  while (size > 1 && path[size - 1] == '/')
+    --size;
+  return top_size > 0 && size == top_size && memcmp(path, top, size) == 0;
+}
+
 uint32_t tmpdump_find_path(const struct tmpdump_attachment* attachment, const char* path, size_t size,
-                           bool* through_link) {
+                           char* clean, size_t* clean_size) {
   const struct tmpdump_view* view = &attachment->view;
-  *through_link = false;
   const char* relative = path;
   size_t relative_size = size;
+  *clean_size = SIZE_MAX;
   if (!tmpdump_is_below(attachment->destination, attachment->destination_size, &relative, &relative_size) &&
       !tmpdump_is_below(attachment->real, attachment->real_size, &relative, &relative_size)) {
+    if (is_top(attachment->destination, attachment->destination_size, path, size) ||
+        is_top(attachment->real, attachment->real_size, path, size)) {
+      *clean_size = 0;
+    }
     return UINT32_MAX;
   }
   // Nearly all callers pass a path that is an entry's as it stands.
-  uint32_t entry = tmpdump_view_find(view, relative, relative_size);
-  if (entry != UINT32_MAX || relative_size > PATH_MAX) return entry;
-  char clean[PATH_MAX];
-  size_t clean_size = 0;
-  if (!normalize(relative, relative_size, clean, &clean_size)) return UINT32_MAX;
-  if (clean_size != relative_size) {
-    entry = tmpdump_view_find(view, clean, clean_size);
-    if (entry != UINT32_MAX) return entry;
-  }
-  // A parent that is a symbolic link of the archive ("lib64/libx.so" where lib64 -> lib): the file may come
-  // to be there, under another name in the listing.
-  for (size_t i = 1; i < clean_size; ++i) {
-    if (clean[i] != '/') continue;
-    const uint32_t parent = tmpdump_view_find(view, clean, i);
-    if (parent == UINT32_MAX || tmpdump_peek32(&view->entries[parent].kind) != TMPDUMP_KIND_SYMLINK) continue;
-    *through_link = true;
-    break;
-  }
-  return UINT32_MAX;
+  const uint32_t entry = tmpdump_view_find(view, relative, relative_size);
+  if (entry != UINT32_MAX || relative_size >= PATH_MAX) return entry;
+  size_t length = 0;
+  if (!normalize(relative, relative_size, clean, &length)) return UINT32_MAX;
+  *clean_size = length;
+  return length == relative_size ? UINT32_MAX : tmpdump_view_find(view, clean, length);
 }

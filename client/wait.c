@@ -106,10 +106,10 @@ int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdu
   }
 }
 
-static int wait_entry(const struct tmpdump_attachment* attachment, uint32_t entry,
-                      struct tmpdump_deadline* deadline) {
+int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t entry, bool used,
+                       struct tmpdump_deadline* deadline) {
   struct tmpdump_manifest_progress* progress = &attachment->view.progress[entry];
-  note_first_wait(attachment, &progress->first_wait_ns);
+  if (used) note_first_wait(attachment, &progress->first_wait_ns);
   for (;;) {
     switch (tmpdump_load32(&progress->state)) {
     case TMPDUMP_ENTRY_PUBLISHED:
@@ -145,7 +145,7 @@ static int wait_all_needed(const struct tmpdump_attachment* attachment, uint32_t
   uint32_t tail = 1;
   seen[queue[0] / 8] = (unsigned char)(1U << (queue[0] % 8));
   for (uint32_t head = 0; head < tail; ++head) {
-    const int code = wait_entry(attachment, queue[head], deadline);
+    const int code = tmpdump_wait_entry(attachment, queue[head], true, deadline);
     if (code != TMPDUMP_OK) return code;
     const uint32_t* list = NULL;
     uint32_t count = 0;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`tmpdump wait` and `tmpdump status` as a person and a script use them, with a daemon that does as it is told.
+"""`tmpdump wait`, `tmpdump status` and `tmpdump profile` as a person and a script use them, with a daemon that does as it is told.
 
 cli_wait_status_test.py TMPDUMP MANIFEST_DAEMON
 """
@@ -353,6 +353,81 @@ class FollowTest(Story):
         self.assertTrue(last.startswith("state       ready"), last)
         self.assertEqual(re.findall(r"  (\S+\.so)\r\n", last), ["a.so", "b.so"])
         self.assertEqual((seen + rest).count("\x1b[?7l"), (seen + rest).count("\x1b[?7h"))
+
+
+class ProfileTest(Story):
+    def used(self):
+        """A daemon of whose files b, a and what a needs were used, in this order; a came late."""
+        daemon = self.daemon("list lib/ lib/a.so=c.so lib/b.so lib/c.so lib/link@b.so lib/unused.so=x.so,y.so,z.so small",
+                             "publish lib/b.so")
+        self.assertEqual(self.tmpdump("wait", "lib/b.so")[0], 0)
+        waiter = self.begin("wait", "lib/a.so")
+        self.until_asked_for("lib/a.so")
+        for name in "lib/a.so", "lib/c.so":
+            self.until_asked_for(name)
+            daemon.order(f"publish {name}")
+        self.assertEqual(self.end(waiter)[0], 0)
+        return daemon
+
+    def test_a_table(self):
+        self.used()
+        code, out, error = self.tmpdump("profile")
+        self.assertEqual((code, error), (0, ""))
+        self.assertRegex(out, r"\Aused         3 of 6, ")
+        used, unused = out.split("\nnever used   3 of 6, ")
+        self.assertEqual(re.findall(r"  (\S+)\n", used.split("path\n")[1]), ["lib/b.so", "lib/a.so", "lib/c.so"])
+        self.assertRegex(used, r"\n +[0-9.]+ ms +was there +[0-9.]+ k?B  lib/b\.so\n +[0-9.]+ ms +[0-9.]+ ms .* lib/a\.so\n")
+        self.assertEqual(re.findall(r"  (\S+)\n", unused.split("path\n")[1]), ["lib/unused.so", "small", "lib/link"])
+
+    def test_json(self):
+        self.used()
+        code, out, error = self.tmpdump("profile", "--json")
+        self.assertEqual((code, error), (0, ""))
+        profile = json.loads(out)
+        self.assertEqual(set(profile), {"destination", "uri", "etag", "waited_for_everything", "used", "unused"})
+        self.assertEqual([entry["path"] for entry in profile["used"]], ["lib/b.so", "lib/a.so", "lib/c.so"])
+        self.assertEqual([entry["path"] for entry in profile["unused"]], ["lib/unused.so", "small", "lib/link"])
+        times = [entry["first_use_after_ns"] for entry in profile["used"]]
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(profile["used"][0]["waited_ns"], 0)
+        self.assertGreater(profile["used"][1]["waited_ns"], 0)
+        self.assertFalse(profile["waited_for_everything"])
+
+    def test_a_file_for_packing(self):
+        self.used()
+        path = self.destination + "/profile.txt"
+        code, out, _ = self.tmpdump("profile", "--output", path)
+        self.assertEqual((code, out), (0, self.tmpdump("profile")[1]))
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        self.assertEqual(text, "# s3://b/k, ETag : in the order of first use\nlib/b.so\nlib/a.so\nlib/c.so\n"
+                               "\n# never used\n# lib/unused.so\n# small\n# lib/link\n")
+        self.assertEqual(self.tmpdump("profile", "-o", "-"), (0, text, ""))
+        self.assert_error(self.tmpdump("profile", "-o", self.destination + "/none/p"), NOT_FOUND, "none/p")
+
+    def test_names_that_a_line_cannot_hold(self):
+        names = ["#a.so", "a\x01b.so", "g\u00fc.so"]
+        daemon = self.daemon("list " + " ".join(names))
+        for name in names:
+            daemon.order(f"publish {name}")
+        self.assertEqual(self.tmpdump("wait", *names)[0], 0)
+        self.assertEqual(self.tmpdump("profile", "-o", "-")[1].splitlines()[1:],
+                         ["# cannot be a line: #a.so", "# cannot be a line: a\\x01b.so", "g\u00fc.so"])
+        self.assertNotIn("\x01", self.tmpdump("profile")[1])
+
+    def test_nobody_asked(self):
+        self.assert_error(self.tmpdump("profile"), NOT_FOUND, "no manifest at")
+        daemon = self.daemon()
+        self.assertEqual(self.tmpdump("profile")[:2], (0, "used         0 of 0, 0 B of 0 B\nnever used   0 of 0, 0 B of 0 B\n"))
+        daemon.order("list a.so")
+        self.assert_error(self.tmpdump("profile", "-o", "-"), NOT_FOUND, "nobody has asked", "TMPDUMP_WAIT=lazy")
+        self.assertIn("never used   1 of 1, ", self.tmpdump("profile")[1])
+        daemon.order("publish a.so")
+        daemon.order("ready")
+        self.assertEqual(self.tmpdump("wait")[0], 0)
+        self.assertIn("somebody waited for everything", self.tmpdump("profile")[1])
+        for arguments in ["--output", ""], ["a.so"], ["--dest", ""]:
+            self.assert_error(self.tmpdump("profile", *arguments), USAGE)
 
 
 if __name__ == "__main__":

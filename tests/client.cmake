@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # libtmpdump's tests: from C++ (static, with its internals), and from C, Python and Java (the shared library).
-foreach(story wait death hostile)
+foreach(story wait use death hostile)
   tmpdump_test(client_${story} client_${story}_test.cpp tmpdump_client_static tmpdump_manifest Threads::Threads)
 endforeach()
 

@@ -4,7 +4,12 @@
 
 #include <atomic>
 #include <cerrno>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace tmpdump;
 using test::Client;
@@ -257,4 +262,37 @@ TEST_CASE("a caller's older report and its errno are left alone") {
   CHECK(errno == ERANGE);
   for (int code = -1; code < 12; ++code)
     CHECK(std::string(tmpdump_strerror(code)).size() > 4);
+}
+
+// What a function does after its snapshot was restored, when the daemon, its lock and its futexes are of
+// another time and place.
+TEST_CASE("once all is ready, to wait is to read memory") {
+  DestinationFixture destination;
+  destination.holds("lib/a.so", library_that_needs({"b.so"}));
+  destination.holds("lib/b.so", library_that_needs({}));
+  auto writer = destination.start_listed();
+  destination.publish(writer, "lib/a.so");
+  destination.publish(writer, "lib/b.so");
+  writer.ready().value();
+  Client client(destination);
+  REQUIRE(client.wait(0) == TMPDUMP_OK);
+  const std::string path = destination.file("lib/a.so");
+  REQUIRE(client.wait_file(path) == TMPDUMP_OK); // the first use is noted, and the manifest mapped
+
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    bool good = client.wait_file(path) == TMPDUMP_OK; // a new process maps it for itself
+    // From here on the kernel kills whoever calls anything but read, write and exit.
+    if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT) != 0) syscall(SYS_exit, 2);
+    for (int i = 0; i < 1000 && good; ++i) {
+      good = client.wait(-1) == TMPDUMP_OK && client.wait(5'000) == TMPDUMP_OK &&
+             client.wait_file(path) == TMPDUMP_OK;
+    }
+    syscall(SYS_exit, good ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  REQUIRE(WIFEXITED(status)); // SIGKILL: there was a system call
+  CHECK(WEXITSTATUS(status) == 0);
 }

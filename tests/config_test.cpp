@@ -469,3 +469,12 @@ TEST_CASE("libraries are chosen for this processor, for the one that TMPDUMP_CPU
   CHECK(level({snapshot, {"TMPDUMP_CPU", "x86-64-v4"}}, CpuLevel::v2) == CpuLevel::v4);
   CHECK(level({{"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"}}, CpuLevel::v4) == CpuLevel::v4);
 }
+
+TEST_CASE("a snapshot holds all of the archive, whatever TMPDUMP_HOLD_INIT says") {
+  const auto holds = [](std::map<std::string, std::string> environment) {
+    environment["TMPDUMP_URI"] = "s3://bucket/key";
+    return parse(std::move(environment)).value().hold_init;
+  };
+  CHECK(holds({{"AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start"}, {"TMPDUMP_HOLD_INIT", "0"}}));
+  CHECK_FALSE(holds({{"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"}, {"TMPDUMP_HOLD_INIT", "0"}}));
+}

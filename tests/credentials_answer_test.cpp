@@ -32,7 +32,8 @@ TEST_CASE("an answer has keys, and perhaps a token and an end") {
   for (const char* const body :
        {R"({"AccessKeyId":"a","SecretAccessKey":"b"})",
         R"({"AccessKeyId":"a","SecretAccessKey":"b","Token":null,"Expiration":null})",
-        R"({"AccessKeyId":"a","SecretAccessKey":"b","Token":"","Expiration":""})"}) {
+        R"({"AccessKeyId":"a","SecretAccessKey":"b","Token":"","Expiration":""})",
+        R"({"AccessKeyId":"a","SecretAccessKey":"b","Expiration":"0001-01-01T00:00:00Z"})"}) {
     const Credentials bare = parse_answer(body, new_year).value();
     CHECK(bare.session_token.empty());
     CHECK_FALSE(bare.expires_at);

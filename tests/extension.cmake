@@ -5,7 +5,13 @@ tmpdump_test(prefetch_cancel prefetch_cancel_test.cpp support/pipeline.cpp suppo
 
 if(NOT TMPDUMP_SANITIZE)
   find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
-  foreach(story extension idle reinit)
+  # As the static one, but with a libc whose clock a test can move.
+  add_executable(prefetch_dynamic ${PROJECT_SOURCE_DIR}/daemon/lambda/main.cpp)
+  target_link_libraries(prefetch_dynamic PRIVATE tmpdump_lambda tmpdump_flags)
+  add_library(clock_jump MODULE support/clock_jump.c)
+  set_target_properties(clock_jump PROPERTIES PREFIX "")
+  target_link_libraries(clock_jump PRIVATE tmpdump_flags)
+  foreach(story extension idle reinit snapstart)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)

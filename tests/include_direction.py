@@ -4,6 +4,7 @@
 
 The order of the modules is the one of daemon/CMakeLists.txt's `foreach(module ...)`. A file of daemon/X may include X
 itself and the modules to the left of X; everyone may include proto/; client/ may include only client/ and proto/.
+pack/ stands behind all of them: it may include every module, and only a program's main.cpp may include pack/.
 The same goes for what daemon/X/CMakeLists.txt links. Exit code 1 lists every include that points the other way.
 """
 import re
@@ -39,6 +40,8 @@ def is_proto(root, target):
 def daemon_problem(root, order, module, path, target):
     if ".." in Path(target).parts:
         return "goes up with '..'; name it from its module: MODULE/file.h"
+    if target.startswith("pack/"):
+        return None if path.name == "main.cpp" else "pack/ stands behind the daemon's modules; only a main.cpp may see it"
     first = target.split("/")[0]
     if "/" in target and first in order:
         if order.index(first) > order.index(module):
@@ -54,6 +57,14 @@ def client_problem(root, path, target):
         return "goes up with '..'"
     inside = target.startswith("client/") or (path.parent / target).is_file() or (root / "client" / target).is_file()
     return None if inside or is_proto(root, target) else "is neither in client/ nor in proto/"
+
+
+def pack_problem(root, order, target):
+    if ".." in Path(target).parts:
+        return "goes up with '..'"
+    first = target.split("/")[0]
+    inside = "/" in target and (first in order or first == "pack")
+    return None if inside or is_proto(root, target) else "is neither in pack/, a module of daemon/, nor in proto/"
 
 
 def link_problems(root, order, module):
@@ -82,6 +93,11 @@ def problems(root):
     for path in source_files(root / "client"):
         for line, target in includes(path):
             problem = client_problem(root, path, target)
+            if problem:
+                found.append(f'{path.relative_to(root)}:{line}: "{target}" {problem}')
+    for path in source_files(root / "pack"):
+        for line, target in includes(path):
+            problem = pack_problem(root, order, target)
             if problem:
                 found.append(f'{path.relative_to(root)}:{line}: "{target}" {problem}')
     return found

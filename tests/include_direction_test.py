@@ -18,6 +18,8 @@ class IncludeDirection(unittest.TestCase):
         self.write("daemon/s3/CMakeLists.txt", "target_link_libraries(tmpdump_s3 PUBLIC tmpdump_net)\n")
         self.write("daemon/s3/get.cpp", '#include "s3/get.h"\n#include "net/network.h"\n#include "proto/layout.h"\n')
         self.write("proto/layout.h", "")
+        self.write("daemon/s3/main.cpp", '#include "pack/pack.h"\n')
+        self.write("pack/pack.h", '#include "s3/get.h"\n#include "pack/text.h"\n')
         self.write("client/tmpdump.h", "")
         self.write("client/wait.c", '#include "tmpdump.h"\n#include "client/tmpdump.h"\n#include "layout.h"\n')
 
@@ -54,6 +56,14 @@ class IncludeDirection(unittest.TestCase):
     def test_the_client_does_not_include_the_daemon(self):
         self.write("client/bad.c", '#include "base/error.h"\n')
         self.assert_one("client/bad.c:1", "base/error.h")
+
+    def test_only_a_program_sees_pack(self):
+        self.write("daemon/s3/bad.cpp", '#include "pack/pack.h"\n')
+        self.assert_one("daemon/s3/bad.cpp:1", "pack/pack.h", "main.cpp")
+
+    def test_pack_does_not_include_the_client(self):
+        self.write("pack/bad.cpp", '#include "client/tmpdump.h"\n')
+        self.assert_one("pack/bad.cpp:1", "client/tmpdump.h")
 
     def test_a_module_outside_the_order_is_found(self):
         self.write("daemon/stray/x.h", "")

@@ -260,3 +260,30 @@ TEST_CASE("the server drops every connection at once, again and again") {
   REQUIRE(*outcome);
   is_right(pipeline);
 }
+
+TEST_CASE("answers that all break after a few bytes fill no window") {
+  // Each break leaves a buffer with little in it; those of the tail once were kept until all of it was there.
+  Pipeline pipeline;
+  Archive archive;
+  archive.stored("lib/noise.so", noise(300'000, 1)).file("lib/prose.so", prose(200'000, 2));
+  pipeline.holds(archive);
+  pipeline.settings.window = mib; // as few buffers as there can be: 8
+  const auto bytes = GENERATE(2'000U, 16'000U);
+  pipeline.s3.schedule(fault::truncate(bytes).on(every_request()));
+  REQUIRE(pipeline.fetch());
+  CHECK(difference(pipeline.tree(), archive.tree()).empty());
+}
+
+TEST_CASE("a server that gives a few bytes each time is given up") {
+  Pipeline pipeline;
+  Archive archive;
+  archive.stored("lib/noise.so", noise(4'000'000, 1));
+  pipeline.holds(archive);
+  pipeline.settings.retry.deadline = std::chrono::milliseconds(300);
+  pipeline.s3.schedule(fault::truncate(100).on(every_request()));
+  pipeline.settings.retry.progress = 64 * mib; // however quick this machine is, that is too little
+  const auto outcome = pipeline.fetch();
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code == Errc::network);
+  CHECK(outcome.error().message.find("gave up") != std::string::npos);
+}

@@ -3,6 +3,7 @@
 
 #include "base/process.h"
 #include "base/version.h"
+#include "cli/globs.h"
 #include "cli/progress_bar.h"
 #include "cli/report.h"
 #include "cli/size.h"
@@ -22,7 +23,6 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <fnmatch.h>
 
 namespace tmpdump::cli {
 
@@ -30,16 +30,10 @@ namespace asio = boost::asio;
 
 namespace {
 
-bool matches_any(const std::vector<std::string>& globs, const std::string& path) {
-  return std::any_of(globs.begin(), globs.end(),
-                     [&](const auto& glob) { return fnmatch(glob.c_str(), path.c_str(), 0) == 0; });
-}
-
 std::function<bool(const zip::Entry&)> make_filter(const FetchArguments& arguments) {
   if (arguments.include.empty() && arguments.exclude.empty()) return {};
   return [&arguments](const zip::Entry& entry) {
-    if (!arguments.include.empty() && !matches_any(arguments.include, entry.path)) return false;
-    return !matches_any(arguments.exclude, entry.path);
+    return wants(arguments.include, arguments.exclude, entry.path);
   };
 }
 

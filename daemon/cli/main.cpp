@@ -2,20 +2,24 @@
 // The program `tmpdump`.
 #include "base/version.h"
 #include "cli/fetch_command.h"
+#include "cli/profile_command.h"
 #include "cli/size.h"
 #include "cli/status_command.h"
 #include "cli/wait_command.h"
+#include "pack/command_line.h"
 
 #include <CLI/CLI.hpp>
 
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <string>
 
 namespace {
 
 using tmpdump::cli::FetchArguments;
+using tmpdump::cli::ProfileArguments;
 using tmpdump::cli::StatusArguments;
 using tmpdump::cli::WaitArguments;
 
@@ -99,6 +103,19 @@ void describe_status(CLI::App& status, StatusArguments& arguments) {
       "first_wait_after_ns, needs}.");
 }
 
+void describe_profile(CLI::App& profile, ProfileArguments& arguments) {
+  add(profile, "-d,--dest", arguments.destination, "The daemon's destination [TMPDUMP_DEST, /tmp]")
+      ->type_name("DIR");
+  add(profile, "-o,--output", arguments.output,
+      "Also write the order, a path a line, for `tmpdump pack --profile`; - writes it alone, to the output")
+      ->type_name("FILE");
+  profile.add_flag("--json", arguments.json, "One JSON object instead of a table");
+  profile.footer(
+      "A file is used when a program first asks for it: by loading, opening or looking for it under "
+      "TMPDUMP_WAIT=lazy,\nor with libtmpdump. Exit status: 3 no daemon; with --output also when "
+      "nobody has asked for a file.");
+}
+
 int run(int argc, char** argv) {
   CLI::App app("tmpdump: large native libraries from S3 into a directory, in parallel", "tmpdump");
   app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::version);
@@ -112,6 +129,12 @@ int run(int argc, char** argv) {
   StatusArguments status_arguments;
   auto* const status = app.add_subcommand("status", "Show what a daemon has brought, also once it is gone");
   describe_status(*status, status_arguments);
+  ProfileArguments profile_arguments;
+  auto* const profile =
+      app.add_subcommand("profile", "Show in which order files were first used, and which never were");
+  describe_profile(*profile, profile_arguments);
+  std::function<int()> chosen;
+  tmpdump::pack::add_commands(app, chosen);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -119,7 +142,9 @@ int run(int argc, char** argv) {
     (void)std::fprintf(stderr, "tmpdump: error: %s; see --help\n", error.what());
     return 2;
   }
+  if (chosen) return chosen();
   if (wait->parsed()) return tmpdump::cli::run_wait(wait_arguments);
+  if (profile->parsed()) return tmpdump::cli::run_profile(profile_arguments);
   if (status->parsed()) return tmpdump::cli::run_status(status_arguments);
   return tmpdump::cli::run_fetch(fetch_arguments);
 }

@@ -171,7 +171,12 @@ result<Options> parse_options(const Environment& environment, const Overrides& o
   TMPDUMP_TRY(out.static_keys, static_keys_of(variables));
   TMPDUMP_TRY(out.container_endpoint, container_endpoint(environment));
   TMPDUMP_TRY(out.runtime_api, runtime_api_of(variables));
-  out.snap_start = variables.text("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start";
+  // The emulator tells only the runtime how it starts; in Lambda nobody else gets keys from an endpoint.
+  out.snap_start = variables.text("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start" ||
+                   (!out.runtime_api.empty() && out.container_endpoint);
+  // The snapshot is taken when INIT is over: what came later would be fetched again by every copy of it, over
+  // connections that died with the original.
+  if (out.snap_start) out.hold_init = true;
   out.no_sign_request = overrides.no_sign_request;
   out.max_size = overrides.max_size;
   if (overrides.max_entries) out.max_entries = *overrides.max_entries;

@@ -46,10 +46,11 @@ struct Options {
   std::string destination = "/tmp";    // TMPDUMP_DEST, --dest
   std::optional<unsigned> connections; // TMPDUMP_CONNECTIONS, --connections; 1 to 64; none: chosen from size
   OnMissing on_missing = OnMissing::proceed;
-  bool hold_init = true; // TMPDUMP_HOLD_INIT
+  bool hold_init = true; // TMPDUMP_HOLD_INIT; always under SnapStart
   WaitMode wait = WaitMode::lazy;
   CpuChoice cpu = CpuChoice::automatic;
-  bool snap_start = false; // AWS_LAMBDA_INITIALIZATION_TYPE=snap-start
+  // AWS_LAMBDA_INITIALIZATION_TYPE=snap-start, or keys from an endpoint, which Lambda gives to no other function.
+  bool snap_start = false;
   LogLevel log = LogLevel::info;
   std::string trace_file;   // TMPDUMP_TRACE, --trace; empty: none
   bool metrics_emf = false; // TMPDUMP_METRICS=emf

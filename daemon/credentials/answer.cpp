@@ -68,7 +68,8 @@ result<Credentials> parse_answer(std::string_view body, std::chrono::system_cloc
   TMPDUMP_TRY(std::string token, member(*object, "Token"));
   out.session_token = Secret(std::move(token));
   TMPDUMP_TRY(const std::string expiration, member(*object, "Expiration"));
-  if (expiration.empty()) return out;
+  // Go's zero time is "none was set"; AWS's Lambda emulator answers so.
+  if (expiration.empty() || expiration == "0001-01-01T00:00:00Z") return out;
   TMPDUMP_TRY(out.expires_at, parse_timestamp(expiration));
   if (*out.expires_at <= now)
     return Failure{Errc::denied, "the credentials have expired already, at " + expiration +

@@ -15,9 +15,10 @@ using std::chrono::milliseconds;
 struct RetryPolicy {
   milliseconds base{100};
   milliseconds cap{2000};
-  // A range that brought no byte for so long gives up; INIT is killed after 10 s, and the reason must be told
-  // before.
+  // A range that fails again and again, and brings less than `progress` bytes in so long a time, gives up;
+  // INIT is killed after 10 s, and the reason must be told before.
   milliseconds deadline{9000};
+  std::uint64_t progress = 64U << 10U;
 
   // `failures` in a row so far, at least 1; `random` in [0, 1). The server's Retry-After is a lower bound.
   [[nodiscard]] milliseconds delay(unsigned failures, double random,

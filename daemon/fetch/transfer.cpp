@@ -224,7 +224,8 @@ void Transfer::State::accept(const JobPtr& job, const ChunkPtr& chunk, std::uint
   if (failed || job->finished || to <= job->position) return;
   Piece piece{chunk, job->position,
               chunk->memory.subspan(static_cast<std::size_t>(job->position - at),
-                                    static_cast<std::size_t>(to - job->position))};
+                                    static_cast<std::size_t>(to - job->position)),
+              job->suffix};
   job->position = to;
   deliver(std::move(piece));
   if (job->position >= job->end) finish(job);
@@ -282,6 +283,7 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
   unsigned failures = 0;
   unsigned immediate = 0;
   std::optional<Clock::time_point> failing_since;
+  std::uint64_t failing_at = job->position;
   while (!job->finished && !failed) {
     const std::uint64_t before = job->position;
     auto failure = co_await attempt(job);
@@ -306,8 +308,9 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
     if (job->position > before) {
       failures = 0;
       immediate = 0;
-      failing_since.reset();
     }
+    // A few bytes before each break are no progress that anybody could wait for.
+    if (job->position - failing_at >= options.retry.progress) failing_since.reset();
     if (trace != nullptr) {
       trace->instant("ranges", static_cast<unsigned>(job->order), "retry", Clock::now(),
                      {{"reason", failure->failure.message}, {"position", std::to_string(job->position)}});
@@ -315,7 +318,10 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
     if (failure->verdict == Verdict::retry_now && ++immediate <= max_immediate_retries) continue;
     ++failures;
     const auto now = Clock::now();
-    if (!failing_since) failing_since = now;
+    if (!failing_since) {
+      failing_since = now;
+      failing_at = job->position;
+    }
     const double jitter = std::uniform_real_distribution<double>(0.0, 1.0)(random);
     const auto delay = options.retry.delay(failures, jitter, failure->retry_after);
     if (now + delay - *failing_since >= options.retry.deadline) {

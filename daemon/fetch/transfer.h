@@ -26,6 +26,7 @@ struct Piece {
   ChunkPtr chunk;
   std::uint64_t offset = 0;
   Bytes bytes;
+  bool tail = false; // of the suffix that begin() asked for
 };
 
 struct TransferOptions {

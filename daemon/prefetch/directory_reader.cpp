@@ -14,9 +14,10 @@ static_assert(fetch::tail_length >= zip::max_end_records_size, "the end records 
 } // namespace
 
 bool DirectoryReader::deliver(const fetch::Piece& piece) {
-  if (collecting_early_) {
-    early_.push_back(piece);
-    return false;
+  if (piece.tail) { // comes in order
+    if (end_of_file_.empty()) end_offset_ = piece.offset;
+    end_of_file_.append(text_of(piece.bytes));
+    return true;
   }
   // Speculative ranges may reach into the directory, too, in pieces of other sizes: whoever brings the next
   // byte.
@@ -29,6 +30,15 @@ bool DirectoryReader::deliver(const fetch::Piece& piece) {
                                                 static_cast<std::size_t>(end - next))));
   }
   return piece.offset >= missing_offset_ && piece_end <= missing_end;
+}
+
+fetch::Piece DirectoryReader::tail() const {
+  struct Copy {
+    std::string bytes;
+    fetch::Chunk chunk;
+  };
+  const auto copy = std::make_shared<Copy>(Copy{tail_, {}});
+  return {fetch::ChunkPtr(copy, &copy->chunk), tail_offset_, bytes_of(copy->bytes), true};
 }
 
 awaitable<result<void>> DirectoryReader::extend_to(fetch::Transfer& transfer, std::uint64_t offset) {
@@ -48,16 +58,9 @@ awaitable<result<zip::Directory>> DirectoryReader::read(fetch::Transfer& transfe
                                                         const std::vector<fetch::Slice>& front,
                                                         const zip::Limits& limits, std::string_view object) {
   TMPDUMP_CO_TRY(info_, co_await transfer.begin(fetch::tail_length, front));
-  collecting_early_ = false;
-  end_offset_ = info_.size - std::min(fetch::tail_length, info_.size);
-  end_of_file_.resize(static_cast<std::size_t>(info_.size - end_offset_));
-  for (const auto& piece : std::exchange(early_, {})) {
-    const std::uint64_t begin = std::max(piece.offset, end_offset_);
-    const std::uint64_t end = piece.offset + piece.bytes.size();
-    if (begin >= end) continue;
-    const auto bytes = piece.bytes.subspan(static_cast<std::size_t>(begin - piece.offset));
-    std::copy_n(text_of(bytes).data(), bytes.size(),
-                end_of_file_.data() + static_cast<std::ptrdiff_t>(begin - end_offset_));
+  if (end_of_file_.size() != std::min(fetch::tail_length, info_.size)) {
+    co_return Failure{Errc::network,
+                      std::string(object) + ": the object's end came with another length than it has"};
   }
   const auto named = [&](const Failure& failure) { return failure.within(object); };
 
@@ -77,6 +80,9 @@ awaitable<result<zip::Directory>> DirectoryReader::read(fetch::Transfer& transfe
     break;
   }
   if (const auto fits = zip::check_limits(location, limits); !fits) co_return named(fits.error());
+  tail_offset_ = end_offset_;
+  if (location.offset > end_offset_)
+    tail_ = end_of_file_.substr(0, static_cast<std::size_t>(location.offset - end_offset_));
   if (location.offset < end_offset_) TMPDUMP_CO_CHECK(co_await extend_to(transfer, location.offset));
   const auto bytes = bytes_of(end_of_file_)
                          .subspan(static_cast<std::size_t>(location.offset - end_offset_),

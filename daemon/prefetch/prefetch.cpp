@@ -142,6 +142,7 @@ awaitable<result<void>> run_once(Run& run) {
   auto read = co_await reader.read(*transfer, front, limits, run.source.display());
   if (!read) co_return read.error();
   directory = std::move(*read);
+  if (auto tail = reader.tail(); !tail.bytes.empty()) stage.add(std::move(tail));
   if (run.settings.cpu) {
     auto chosen = zip::choose_variants(std::move(directory), *run.settings.cpu);
     if (!chosen) co_return chosen.error().within(run.source.display());

@@ -6,3 +6,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tools/lambda-rie
 tools/java-function
 python3 bench/workloads.py --path openblas
+if [[ $(uname -m) == x86_64 ]]; then tools/temurin; fi

@@ -162,8 +162,8 @@ class ExtensionTest(unittest.TestCase):
                        "TMPDUMP_LOG": "debug", **variables}
         return {name: value for name, value in all_of_them.items() if value is not None}
 
-    def start(self, api, endpoint, name="tmpdump-prefetch", root=None, **variables):
-        prefetch = Prefetch(self.settings(api, endpoint, **variables), name, root=root)
+    def start(self, api, endpoint, name="tmpdump-prefetch", root=None, program=None, **variables):
+        prefetch = Prefetch(self.settings(api, endpoint, **variables), name, program=program, root=root)
         self.addCleanup(prefetch.kill)
         return prefetch
 

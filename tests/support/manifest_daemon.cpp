@@ -3,7 +3,7 @@
 // standard input, answers each with "ok", and lives until the end of the input.
 //   list NAME=NEEDED,NEEDED NAME ...   publish NAME   fail TEXT   fail-as CODE TEXT   ready   restart
 //   count COUNTER NUMBER
-// A name that ends in '/' is a directory, NAME@TARGET a symbolic link.
+// A name that ends in '/' is a directory, NAME@TARGET a symbolic link, NAME<PATH has that file's content.
 #include "support/destination_fixture.h"
 
 #include <iostream>
@@ -33,6 +33,12 @@ struct Story {
       }
       if (const std::size_t at = word.find('@'); at != std::string::npos) {
         add(word.substr(0, at), zip::Kind::symlink, word.substr(at + 1));
+        continue;
+      }
+      if (const std::size_t from = word.find('<'); from != std::string::npos) {
+        std::ifstream file(word.substr(from + 1), std::ios::binary);
+        if (!file) std::abort();
+        add(word.substr(0, from), zip::Kind::file, {std::istreambuf_iterator<char>(file), {}});
         continue;
       }
       const std::size_t equals = std::min(word.find('='), word.size());

@@ -51,30 +51,34 @@ class Answer:
 class Sandbox:
     """function: what function.python() or function.java() returned. variables: the function's and the extension's."""
 
-    def __init__(self, programs, function, variables, extension=True):
+    def __init__(self, programs, function, variables, extension=True, snap_start=False):
         self.root = Path(tempfile.mkdtemp(prefix="tmpdump-e2e-"))
         self.process = None
         try:
             self._fill(programs, function, extension)
-            self._start(function, {**ENVIRONMENT, **function.variables, **variables})
+            self._start(function, {**ENVIRONMENT, **function.variables, **variables}, snap_start)
         except BaseException:
             self.close()
             raise
 
     def _fill(self, programs, function, extension):
-        for name in ("opt/extensions", "opt/lib", "task", "runtime", "lang", "tmp"):
+        for name in ("opt/extensions", "opt/lib", "opt/tmpdump", "opt/humangraphics", "task", "runtime", "lang", "tmp"):
             (self.root / name).mkdir(parents=True)
         place(programs.rie, self.root / "rie")
         if extension:
             place(programs.extension, self.root / "opt" / "extensions" / EXTENSION)
         place(programs.library, self.root / "opt" / "lib" / "libtmpdump.so")
+        place(programs.preload, self.root / "opt" / "lib" / "libtmpdump-preload.so")
+        place(programs.wrapper, self.root / "opt" / "tmpdump" / "exec-wrapper")
+        (self.root / "opt" / "humangraphics" / "lambda-exec-wrapper.sh").symlink_to("../tmpdump/exec-wrapper")
         for target, source in function.files.items():
             (self.root / target).parent.mkdir(parents=True, exist_ok=True)
             place(source, self.root / target)
 
-    def _start(self, function, variables):
+    def _start(self, function, variables, snap_start):
         emulator = ["/mnt/rie", "--log-level", "debug", "--runtime-api-address", API,
-                    "--runtime-interface-emulator-address", "{}:{}".format(*FRONT), *function.command]
+                    "--runtime-interface-emulator-address", "{}:{}".format(*FRONT),
+                    *(["--enable-init-caching"] if snap_start else []), *function.command]
         settings = [f"{name}={value}" for name, value in variables.items()]
         self.process = subprocess.Popen(
             ["unshare", "-m", "-p", "-f", "--mount-proc", "--kill-child", "bash", "-c", SET_UP, "sandbox",

@@ -7,9 +7,6 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
-import java.nio.file.Path;
-import java.util.TreeSet;
 import tmpdump.Tmpdump;
 import tmpdump.TmpdumpException;
 
@@ -60,21 +57,9 @@ public final class Function implements RequestStreamHandler {
       double begin = Timeline.now();
       long sum = Product.checked();
       timeline.add("multiply", begin, Timeline.now());
-      json = "{\"size\":" + Product.SIZE + ",\"sum\":" + sum + ",\"native\":[" + mapped() + "],\"timeline\":"
+      json = "{\"size\":" + Product.SIZE + ",\"sum\":" + sum + ",\"native\":[" + Mapped.openBlas() + "],\"timeline\":"
           + timeline.json() + "}";
     }
     answer.write(json.getBytes(StandardCharsets.UTF_8));
-  }
-
-  /** The paths of OpenBLAS's libraries that this process has mapped. */
-  private static String mapped() throws IOException {
-    TreeSet<String> paths = new TreeSet<>();
-    for (String line : Files.readAllLines(Path.of("/proc/self/maps"))) {
-      int path = line.indexOf('/');
-      if (path >= 0 && line.contains("openblas") && line.contains(".so")) {
-        paths.add(Timeline.quoted(line.substring(path)));
-      }
-    }
-    return String.join(",", paths);
   }
 }

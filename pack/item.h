@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is going to be packed.
+#pragma once
+
+#include "zip/directory.h"
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <sys/types.h>
+#include <vector>
+
+namespace tmpdump::pack {
+
+struct Item {
+  std::string path; // in the archive, as in zip::Entry
+  zip::Kind kind = zip::Kind::file;
+  mode_t mode = 0644;
+  std::string target; // a symbolic link's
+  std::string file;   // where its bytes are; a copy in the workspace for what comes out of a jar
+  std::string origin; // for people: the file, or "app.jar!org/bytedeco/..."
+  std::uint64_t size = 0;
+  std::uint64_t size_before = 0; // of the original, before --strip
+  bool asked_for = false;        // matched by an --include, or named as a SOURCE by itself
+};
+
+// Something that a source holds and the archive will not.
+struct LeftOut {
+  std::string origin;
+  std::string why;
+  std::uint64_t size = 0;
+};
+
+// "x86-64-v3" of "lib/glibc-hwcaps/x86-64-v3/libx.so", else nothing: where glibc looks for libraries that
+// need a newer CPU (ld.so(8), "glibc-hwcaps"), and what zip::choose_variants chooses from.
+inline std::string_view variant_of(std::string_view path) {
+  constexpr std::string_view folder = "glibc-hwcaps/";
+  for (std::size_t at = path.find(folder); at != std::string_view::npos; at = path.find(folder, at + 1)) {
+    if (at != 0 && path[at - 1] != '/') continue;
+    const std::string_view below = path.substr(at + folder.size());
+    const std::string_view level = below.substr(0, below.find('/'));
+    if (level.size() < below.size() && (level == "x86-64-v2" || level == "x86-64-v3" || level == "x86-64-v4"))
+      return level;
+  }
+  return {};
+}
+
+// libx.so, libx.so.4.10: what a loader would open.
+inline bool named_like_a_library(std::string_view path) {
+  const std::string_view name = path.substr(path.rfind('/') + 1);
+  const std::size_t at = name.rfind(".so");
+  if (at == std::string_view::npos || at == 0) return false;
+  const std::string_view version = name.substr(at + 3);
+  return version.empty() ||
+         (version[0] == '.' && version.find_first_not_of("0123456789.", 1) == std::string_view::npos);
+}
+
+} // namespace tmpdump::pack

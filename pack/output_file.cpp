@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "pack/output_file.h"
+
+#include "pack/text.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <random>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tmpdump::pack {
+
+namespace {
+
+constexpr std::size_t buffer_size = std::size_t{1} << 20U;
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+std::string hidden_name(const std::string& path) {
+  std::random_device random;
+  const std::size_t slash = path.rfind('/');
+  const std::size_t name = slash == std::string::npos ? 0 : slash + 1;
+  return path.substr(0, name) + "." + path.substr(name) + "." + std::to_string(random());
+}
+
+// Where a symbolic link at `path` leads, so that the link stays one.
+std::string behind_links(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  return real ? std::string(real.get()) : path;
+}
+
+} // namespace
+
+result<OutputFile> OutputFile::create(const std::string& wanted) {
+  if (wanted.empty()) return Failure{Errc::usage, "the output has no name"};
+  const std::string path = behind_links(wanted);
+  struct stat there {};
+  if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    return Failure{Errc::usage,
+                   "write " + quote(wanted) + ": there is " +
+                       (S_ISDIR(there.st_mode) ? "a directory" : "something that is no regular file") +
+                       "; name a file"};
+  }
+  // A file without a name vanishes with the process, however that ends.
+  UniqueFd fd(::open(directory_of(path).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
+  if (fd) return OutputFile(std::move(fd), path, {});
+  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+    return system_failure("write " + quote(wanted), errno);
+  }
+  std::string hidden = hidden_name(path);
+  fd = UniqueFd(::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+  if (!fd) return system_failure("write " + quote(wanted), errno);
+  return OutputFile(std::move(fd), path, std::move(hidden));
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ && !hidden_.empty()) (void)::unlink(hidden_.c_str());
+}
+
+Failure OutputFile::failure(int error_number) const {
+  Failure failed = system_failure("write " + quote(path_), error_number);
+  failed.message += "; what was there before is untouched";
+  return failed;
+}
+
+result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return failure(written == 0 ? EIO : errno);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+    offset += static_cast<std::uint64_t>(written);
+  }
+  return {};
+}
+
+result<void> OutputFile::append(Bytes bytes) {
+  if (buffer_.size() + bytes.size() > buffer_size) TMPDUMP_CHECK(flush());
+  if (bytes.size() > buffer_size) {
+    TMPDUMP_CHECK(write_at(flushed_, bytes));
+    flushed_ += bytes.size();
+    return {};
+  }
+  buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+  return {};
+}
+
+result<void> OutputFile::overwrite(std::uint64_t offset, Bytes bytes) {
+  if (offset < flushed_) {
+    const auto before = static_cast<std::size_t>(std::min<std::uint64_t>(bytes.size(), flushed_ - offset));
+    TMPDUMP_CHECK(write_at(offset, bytes.first(before)));
+    bytes = bytes.subspan(before);
+    offset += before;
+  }
+  if (!bytes.empty()) std::memcpy(buffer_.data() + (offset - flushed_), bytes.data(), bytes.size());
+  return {};
+}
+
+result<void> OutputFile::flush() {
+  TMPDUMP_CHECK(write_at(flushed_, buffer_));
+  flushed_ += buffer_.size();
+  buffer_.clear();
+  return {};
+}
+
+result<void> OutputFile::set_mode(mode_t mode) {
+  if (::fchmod(fd_.get(), mode & 07777U) != 0) return failure(errno);
+  return {};
+}
+
+result<void> OutputFile::publish() {
+  TMPDUMP_CHECK(flush());
+  if (::fsync(fd_.get()) != 0) return failure(errno);
+  if (hidden_.empty()) {
+    hidden_ = hidden_name(path_);
+    const std::string self = "/proc/self/fd/" + std::to_string(fd_.get());
+    if (::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, hidden_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      hidden_.clear();
+      return failure(errno);
+    }
+  }
+  if (::rename(hidden_.c_str(), path_.c_str()) != 0) return failure(errno);
+  hidden_.clear();
+  return {};
+}
+
+} // namespace tmpdump::pack

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`tmpdump pack`: from directories, files and jars to an archive that the reader and other tools open."""
+import os
+import signal
+import stat
+import subprocess
+import sys
+import unittest
+import zipfile
+from pathlib import Path
+
+import packed_form
+from stories import FAILED, NOT_FOUND, TMPDUMP, USAGE, Story, code, library
+
+LIBRARY = library(filler=code(5000))
+
+
+class Sources(Story):
+    def test_a_directory_is_packed_below_its_name_with_links_and_modes(self):
+        self.write("lib/liba.so.1", LIBRARY, 0o700)
+        self.write("lib/data/model.bin", b"weights", 0o600)
+        self.link("lib/liba.so", "liba.so.1")
+        (self.folder / "lib/empty").mkdir()
+        for source in "lib", "lib/", f"{self.folder}/lib":
+            self.tmpdump("pack", source, "-o", "a.zip")
+            self.assertEqual(self.fetched("a.zip"), {"lib/liba.so.1": LIBRARY, "lib/data/model.bin": b"weights",
+                                                     "lib/liba.so": "-> liba.so.1", "lib/empty": None})
+            with zipfile.ZipFile(self.folder / "a.zip") as archive:
+                modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
+            self.assertEqual(stat.filemode(modes["lib/liba.so.1"]), "-rwxr-xr-x")  # as git: what depends on the umask goes
+            self.assertEqual(stat.filemode(modes["lib/data/model.bin"]), "-rw-r--r--")
+
+    def test_contents_files_and_places(self):
+        self.write("in/x.txt", b"x")
+        self.write("liba.so", LIBRARY)
+        self.tmpdump("pack", "in/.", "liba.so", "in/x.txt=deep/down", "in=.", "-o", "in/a.zip")
+        self.assertEqual(self.fetched("in/a.zip"), {"x.txt": b"x", "lib/liba.so": LIBRARY, "deep/down/x.txt": b"x"})
+        self.tmpdump("pack", "in/.", "-o", "in/a.zip")  # not into itself
+        self.assertEqual(self.fetched("in/a.zip"), {"x.txt": b"x"})
+
+    def test_a_link_that_leads_out_is_stored_as_its_file(self):
+        self.write("elsewhere", b"content")
+        self.link("lib/inside", "../elsewhere")
+        self.link("lib/absolute", self.folder / "elsewhere")
+        self.assertIn("stored as the file", self.tmpdump("pack", "lib/.", "-o", "a.zip"))
+        self.assertEqual(self.fetched("a.zip"), {"inside": b"content", "absolute": b"content"})
+        self.link("lib/nowhere", "/no/such/file")
+        self.refused(USAGE, "pack", "lib/.", "-o", "b.zip", says="lib/./nowhere")
+
+    def test_what_is_no_file_and_default_excludes(self):
+        for name in ".lock", "libx.a", "x.h", "x.hpp", "x.py", "__pycache__/x", "cmake/x.cmake", "keep.json":
+            self.write(f"lib/{name}")
+        os.mkfifo(self.folder / "lib/fifo")
+        said = self.tmpdump("pack", "lib", "-o", "a.zip")
+        self.assertEqual(list(self.fetched("a.zip")), ["lib/keep.json"])
+        for why in "a static library", "a header", "a Python module", "a lock", "FIFO":
+            self.assertIn(why, said)
+        self.tmpdump("pack", "lib", "-o", "a.zip", "--no-default-excludes", "-x", "*pycache*", "-x", "lib/.lock")
+        self.assertEqual(list(self.fetched("a.zip")), sorted(f"lib/{n}" for n in (
+            "cmake/x.cmake", "keep.json", "libx.a", "x.h", "x.hpp", "x.py")))
+        self.tmpdump("pack", "lib", "-o", "a.zip", "-i", "*.py", "-i", "*.json", "-x", "*keep*")
+        self.assertEqual(list(self.fetched("a.zip")), ["lib/x.py"])
+
+    def jar(self, name, members):
+        with zipfile.ZipFile(self.folder / name, "w", zipfile.ZIP_DEFLATED) as jar:
+            for path, content in members.items():
+                jar.writestr(path, content)
+
+    def test_jars_and_class_paths(self):
+        base = "org/bytedeco/openblas"
+        self.jar("a.jar", {f"{base}/linux-x86_64/liba.so.1": LIBRARY, f"{base}/linux-arm64/liba.so.1": b"other",
+                           f"{base}/linux-x86_64/x.properties": b"", f"{base}/linux-x86_64/include/a.h": b"",
+                           "org/bytedeco/A.class": b"", "com/other/linux-x86_64/libo.so": b"not ours"})
+        self.jar("b.jar", {f"{base}/linux-x86_64/liba.so.1": library(["libq.so"]), f"{base}/linux-x86_64/libb.so": LIBRARY})
+        self.tmpdump("pack", "a.jar", "-o", "a.zip")
+        self.assertEqual(self.fetched("a.zip"), {"lib/liba.so.1": LIBRARY})
+        said = self.tmpdump("pack", "--class-path", "classes:a.jar:b.jar", "-o", "a.zip")  # the first one counts, as for java
+        self.assertEqual(self.fetched("a.zip"), {"lib/liba.so.1": LIBRARY, "lib/libb.so": "-> liba.so.1"})
+        self.assertIn("'b.jar!org/bytedeco/openblas/linux-x86_64/liba.so.1' is different and left out", said)
+        self.tmpdump("pack", "--class-path", "*", "-x", "*a.so*", "-o", "a.zip")
+        self.assertEqual(list(self.fetched("a.zip")), ["lib/libb.so"])
+        self.refused(NOT_FOUND, "pack", "--class-path", "a.jar:gone.jar", "-o", "b.zip", says="gone.jar")
+        (self.folder / "bad.jar").write_bytes((self.folder / "a.jar").read_bytes()[:-30])
+        self.refused(4, "pack", "bad.jar", "-o", "b.zip", says="bad.jar")
+
+    def test_from_a_log_of_javacpp(self):
+        log = Path(__file__).with_name("javacpp_debug.log")
+        members = {f"org/bytedeco/openblas/linux-x86_64/{name}": library(needed, name, code(200, number))
+                   for number, (name, needed) in enumerate({
+                       "libgcc_s.so.1": [], "libquadmath.so.0": ["libextra.so"], "libgfortran.so.5": [], "libextra.so": [],
+                       "libopenblas.so.0": [], "libjniopenblas.so": [], "libnever.so": []}.items())}
+        self.jar("openblas.jar", members)
+        said = self.tmpdump("pack", "openblas.jar", "--from-log", log, "-o", "a.zip")
+        packed = self.fetched("a.zip")
+        self.assertEqual(sorted(packed), [f"lib/{n}" for n in (
+            "libextra.so", "libgcc_s.so.1", "libgfortran.so.5", "libjniopenblas.so", "libopenblas.so.0",
+            "libopenblas_nolapack.so.0", "libquadmath.so.0")])
+        self.assertEqual(packed["lib/libopenblas_nolapack.so.0"], "-> libopenblas.so.0")  # one file for two names
+        self.assertIn("the log does not load 'lib/libextra.so', but what it loads needs it", said)
+        self.assertRegex(said, "loads 'libjnijavacpp.so', which no source has; wanted by org.bytedeco.javacpp.Pointer")
+        self.assertRegex(said, "the log does not load it: openblas.jar!.*libnever.so")
+        self.refused(USAGE, "pack", "openblas.jar", "--from-log", "openblas.jar", "-o", "b.zip", says="logger.debug=true")
+
+
+class Libraries(Story):
+    def test_version_links_and_what_is_missing(self):
+        self.write("lib/libuser.so", library(["libx.so.4", "libsoname.so.2", "libc.so.6", "libgone.so.1", "libcrypto.so.3"]))
+        self.write("lib/libx.so", LIBRARY)
+        self.write("lib/libother-name.so", library(soname="libsoname.so.2"))
+        said = self.tmpdump("pack", "lib", "-o", "a.zip")
+        packed = self.fetched("a.zip")
+        self.assertEqual(packed["lib/libx.so.4"], "-> libx.so")
+        self.assertEqual(packed["lib/libsoname.so.2"], "-> libother-name.so")
+        self.assertIn("libgone.so.1: by lib/libuser.so; Amazon Linux 2 has it: no, 2023: no", said)
+        self.assertIn("libcrypto.so.3: by lib/libuser.so; Amazon Linux 2 has it: no, 2023: yes", said)
+        self.assertNotIn("libc.so.6", said)
+
+    def test_the_same_file_is_stored_once(self):
+        self.write("lib/libx.so", library(soname="libx.so.4", filler=code(9000)))
+        self.write("lib/libx.so.4", library(soname="libx.so.4", filler=code(9000)))
+        self.write("lib/deep/libcopy.so", library(soname="libx.so.4", filler=code(9000)))
+        self.write("lib/small", b"same")
+        self.write("lib/small2", b"same")
+        self.tmpdump("pack", "lib", "-o", "a.zip")
+        packed = self.fetched("a.zip")
+        self.assertEqual(packed["lib/libx.so"], "-> libx.so.4")
+        self.assertEqual(packed["lib/deep/libcopy.so"], "-> ../libx.so.4")
+        self.assertEqual((packed["lib/small"], packed["lib/small2"]), (b"same", b"same"))
+
+    def test_variants_for_newer_cpus(self):
+        self.write("lib/libx.so", library(soname="libx.so", filler=code(9000)))
+        self.write("lib/libsame.so", library(filler=code(8000)))
+        self.write("v3/libx.so", library(soname="libx.so", filler=code(9000, 3)))
+        self.write("v3/libsame.so", library(filler=code(8000)))
+        said = self.tmpdump("pack", "lib", "--variant", "x86-64-v3=v3", "-o", "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(sorted(archive.namelist()),
+                             ["lib/glibc-hwcaps/x86-64-v3/libx.so", "lib/libsame.so", "lib/libx.so"])
+        self.assertIn("the same as the library for every CPU", said)
+        self.refused(USAGE, "pack", "lib", "--variant", "x86-64-v5=v3", "-o", "b.zip", says="x86-64-v4")
+
+    def test_strip_takes_debug_sections_off_a_copy(self):
+        self.write("x.c", "int tmpdump_answer(void) { return 42; }\n")
+        subprocess.run(["cc", "-g", "-shared", "-fPIC", "-o", "libx.so", "x.c"], cwd=self.folder, check=True)
+        before = (self.folder / "libx.so").read_bytes()
+        self.assertIn("stripped", self.tmpdump("pack", "libx.so", "--strip", "-o", "a.zip"))
+        packed = self.fetched("a.zip")["lib/libx.so"]
+        self.assertLess(len(packed), len(before))
+        self.assertIn(b"tmpdump_answer", packed)
+        self.assertNotIn(b".debug_info", packed)
+        self.assertEqual((self.folder / "libx.so").read_bytes(), before)
+        self.refused(NOT_FOUND, "pack", "libx.so", "--strip", "-o", "a.zip", env={"STRIP": "no-such-strip"}, says="binutils")
+
+
+class Form(Story):
+    CONTENT = {"lib/libbig.so": library(filler=code(700_000)), "lib/libmiddle.so": library(filler=code(196_608, 1)),
+               "lib/random.bin": os.urandom(50_000), "lib/empty": b"", "lib/small": b"tiny"}
+
+    def fill(self):
+        for path, content in self.CONTENT.items():
+            self.write(path, content)
+
+    def test_segments_decode_from_their_own_bytes(self):
+        self.fill()
+        for method in [], ["--deflate"]:
+            self.tmpdump("pack", "lib", "-o", "a.zip", "--segment-size", "64K", "--level", "3", *method)
+            found = packed_form.check(self.folder / "a.zip")
+            self.assertEqual({name: len(sizes) for name, sizes in found.items()}, {
+                "lib/libbig.so": 11, "lib/libmiddle.so": 4, "lib/random.bin": 0, "lib/empty": 0, "lib/small": 0})
+            self.assertEqual(self.fetched("a.zip"), self.CONTENT)
+
+    def test_every_level_of_deflate_and_every_kind_of_last_block(self):
+        # Stored, fixed and dynamic last blocks, ending at every bit of a byte.
+        for number in range(40):
+            self.write(f"in/{number}", os.urandom(65536 + number * 7) if number % 5 == 0
+                       else code(65536 + number, number) + b"\0" * (3000 * (number % 3)) + code(70000, number + 99))
+        for level in 1, 2, 6, 12:
+            self.tmpdump("pack", "in/.", "-o", "a.zip", "--deflate", "--level", level, "--segment-size", "64K")
+            packed_form.check(self.folder / "a.zip")
+
+    def test_other_tools_open_it(self):
+        self.fill()
+        self.link("lib/libbig.so.1", "libbig.so")
+        archive = self.folder / "a.zip"
+        self.tmpdump("pack", "lib", "-o", archive, "--deflate", "--segment-size", "64K")
+        subprocess.run(["unzip", "-qt", archive], check=True, stdout=subprocess.DEVNULL)
+        with zipfile.ZipFile(archive) as opened:
+            self.assertIsNone(opened.testzip())
+            self.assertEqual({n: opened.read(n) for n in self.CONTENT}, self.CONTENT)
+        for options in ["--deflate"], []:  # both forms: these two know zstd
+            self.tmpdump("pack", "lib", "-o", archive, "--segment-size", "64K", *options)
+            subprocess.run(["7z", "t", archive], check=True, stdout=subprocess.DEVNULL)
+            out = self.folder / f"bsdtar{len(options)}"
+            out.mkdir()
+            subprocess.run(["bsdtar", "-xf", archive, "-C", out], check=True)
+            self.assertEqual({n: (out / n).read_bytes() for n in self.CONTENT}, self.CONTENT)
+            self.assertEqual(os.readlink(out / "lib/libbig.so.1"), "libbig.so")
+
+    def test_the_same_files_give_the_same_bytes(self):
+        self.fill()
+        self.tmpdump("pack", "lib", "-o", "a.zip", "--segment-size", "64K", "--threads", 1)
+        for number, path in enumerate(reversed(self.CONTENT)):  # made in another order, at another time
+            (self.folder / path).unlink()
+            os.utime(self.write(path, self.CONTENT[path], 0o640), (number, number))
+        self.tmpdump("pack", "lib", "-o", "b.zip", "--segment-size", "64K", "--threads", 3)
+        self.assertEqual((self.folder / "a.zip").read_bytes(), (self.folder / "b.zip").read_bytes())
+
+    def test_a_profile_orders_the_entries(self):
+        self.fill()
+        self.write("profile", "# first use\n/tmp/lib/small\n\nlib/libmiddle.so # then\nlib/none\nlib/small\n")
+        said = self.tmpdump("pack", "lib", "--profile", "profile", "-o", "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist()[:3], ["lib/small", "lib/libmiddle.so", "lib/empty"])
+        self.assertIn("'lib/none', which is not packed", said)
+
+
+class Trouble(Story):
+    """The previous archive stays as it was, and nothing is left beside it."""
+
+    def setUp(self):
+        super().setUp()
+        self.write("lib/libx.so", LIBRARY)
+        self.write("a.zip", b"the one before")
+        self.before = sorted(os.listdir(self.folder))
+
+    def tearDown(self):
+        self.assertEqual((self.folder / "a.zip").read_bytes(), b"the one before")
+        self.assertEqual([n for n in os.listdir(self.folder) if n.startswith(".")], [])
+
+    def test_sources_that_cannot_be_packed(self):
+        self.refused(NOT_FOUND, "pack", "lib", "gone", "-o", "a.zip", says="'gone'")
+        self.refused(USAGE, "pack", "-o", "a.zip", says="nothing to pack")
+        self.refused(USAGE, "pack", "lib", "-x", "*", "-o", "a.zip", says="every file is left out")
+        self.write("lib/liblfs.so", b"version https://git-lfs.github.com/spec/v1\n")
+        self.refused(USAGE, "pack", "lib", "-o", "a.zip", says=["liblfs.so", "no ELF file", "--exclude"])
+        self.write("lib/liblfs.so", LIBRARY[:100])
+        self.refused(USAGE, "pack", "lib", "-o", "a.zip", says=["liblfs.so", "damaged ELF"])
+
+    def test_names_that_cannot_be_stored(self):
+        for name in b"lib/\xff.txt", b"lib/back\nslash\xc3", b".tmpdump/x":
+            place = os.path.join(os.fsencode(self.folder), name)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            with open(place, "wb"):
+                pass
+            self.refused(USAGE, "pack", ".", "-x", "a.zip", "-x", "tmp*", "-o", "a.zip", says="cannot be stored")
+            os.unlink(place)
+        os.rmdir(self.folder / ".tmpdump")
+
+    def test_outputs_that_cannot_be_written(self):
+        self.refused(USAGE, "pack", "lib", "-o", "lib", says="a directory")
+        self.refused(USAGE, "pack", "lib", "-o", "/dev/null", says="no regular file")
+        self.refused(NOT_FOUND, "pack", "lib", "-o", "no/such/a.zip", says="no/such/a.zip")
+
+    def test_a_full_disk(self):
+        self.write("lib/big", os.urandom(3 << 20))
+        script = (f"mount -t tmpfs -o size=1m none {self.folder}/small && cp a.zip small/ && "
+                  f"{TMPDUMP} pack lib -q -o small/a.zip; code=$?; cat small/a.zip; ls -A small; exit $code")
+        (self.folder / "small").mkdir()
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=self.folder, capture_output=True, text=True)
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual((done.returncode, done.stdout), (FAILED, "the one beforea.zip\n"), done.stderr)
+        self.assertIn("No space left on device; what was there before is untouched", done.stderr)
+
+    def test_ctrl_c(self):
+        self.write("lib/big", code(64 << 20))
+        self.write("lib/bigger", code(64 << 20, 1))
+        (self.folder / "tmp").mkdir()
+        read, write = os.openpty()
+        with subprocess.Popen([TMPDUMP, "pack", "lib", "-o", "a.zip"], cwd=self.folder, stdout=subprocess.PIPE,
+                              stderr=write, env={**os.environ, "TMPDIR": str(self.folder / "tmp")}) as process:
+            os.close(write)
+            os.read(read, 1)  # the bar is drawn: it packs
+            process.send_signal(signal.SIGINT)
+            self.assertEqual(process.wait(timeout=120), FAILED)
+        os.close(read)
+
+    def test_who_reads_the_old_archive_goes_on(self):
+        link = self.folder / "link.zip"
+        link.symlink_to("b.zip")
+        self.write("b.zip", b"old")
+        with open(self.folder / "b.zip", "rb") as reader:
+            self.tmpdump("pack", "lib", "-o", "link.zip")
+            self.assertEqual(reader.read(), b"old")
+        self.assertEqual(os.readlink(link), "b.zip")
+        self.assertTrue(zipfile.is_zipfile(self.folder / "b.zip"))
+
+
+if __name__ == "__main__":
+    unittest.main(argv=sys.argv)
