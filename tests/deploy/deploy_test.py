@@ -174,7 +174,7 @@ class DeployTest(unittest.TestCase):
 
     def test_shared_with_nobody(self):
         self.deploy("only")
-        aws("lambda", "get-layer-version-policy", "--layer-name", f"{self.name}-x86_64", "--version-number", 1, status=254)
+        aws("lambda", "get-layer-version-policy", "--layer-name", f"{self.name}-x86_64", "--version-number", 1, status=255)
 
 
 def main():

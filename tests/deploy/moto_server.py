@@ -3,13 +3,15 @@
 
 moto knows the type AWS::Lambda::LayerVersion by its name only: it gives the layer another name than LayerName, has no ARN for Ref,
 forgets it in an update; and it does not know AWS::Lambda::LayerVersionPermission. Here both do as the CloudFormation
-reference says: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html
+reference says; and an update looks at every resource, by what its properties came to: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html
 (every change is a replacement; UpdateReplacePolicy: Retain, so that the version before stays).
 """
 import json
 import signal
 
 from moto.awslambda.models import LayerVersion, lambda_backends
+from moto.cloudformation.models import FakeStack
+from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
@@ -17,7 +19,9 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 def publish_layer(properties, account, region):
     spec = {name: properties[name] for name in properties if name in (
         "LayerName", "Content", "Description", "CompatibleRuntimes", "CompatibleArchitectures", "LicenseInfo")}
-    return lambda_backends[account][region].publish_layer_version(spec)
+    layer = lambda_backends[account][region].publish_layer_version(spec)
+    layer.published_with = json.dumps(spec, sort_keys=True)
+    return layer
 
 
 def create_layer(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
@@ -25,11 +29,31 @@ def create_layer(cls, resource_name, cloudformation_json, account_id, region_nam
 
 
 def update_layer(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
+    if original_resource.published_with == json.dumps(cloudformation_json["Properties"], sort_keys=True):
+        return original_resource
     return publish_layer(cloudformation_json["Properties"], account_id, region_name)
+
+
+def resource_difference(self, other_template, parameters=None):
+    """In the template's order, which is that of the references here; a condition that does not hold is no resource."""
+    old, new = self._resource_json_map, other_template["Resources"]
+    return {"Add": [name for name in new if name not in old], "Remove": [name for name in old if name not in new],
+            "Modify": [name for name in new if name in old and self._parsed_resources.get(name) is not None]}
+
+
+outputs_of_stack = FakeStack.outputs.fget
+
+
+def outputs(self):
+    """moto keeps those of the empty stack that a change set begins with."""
+    self.output_map = self._create_output_map()
+    return outputs_of_stack(self)
 
 
 LayerVersion.create_from_cloudformation_json = classmethod(create_layer)
 LayerVersion.update_from_cloudformation_json = classmethod(update_layer)
+ResourceMap.build_resource_diff = resource_difference
+FakeStack.outputs = property(outputs)
 LayerVersion.physical_resource_id = property(lambda self: self.arn)
 
 
