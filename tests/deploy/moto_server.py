@@ -10,7 +10,7 @@ import json
 import signal
 
 from moto.awslambda.models import LayerVersion, lambda_backends
-from moto.cloudformation.models import FakeStack
+from moto.cloudformation.models import Stack
 from moto.cloudformation.parsing import ResourceMap
 from moto.core.common_models import CloudFormationModel
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
@@ -41,7 +41,7 @@ def resource_difference(self, other_template, parameters=None):
             "Modify": [name for name in new if name in old and self._parsed_resources.get(name) is not None]}
 
 
-outputs_of_stack = FakeStack.outputs.fget
+outputs_of_stack = Stack.outputs.fget
 
 
 def outputs(self):
@@ -53,7 +53,7 @@ def outputs(self):
 LayerVersion.create_from_cloudformation_json = classmethod(create_layer)
 LayerVersion.update_from_cloudformation_json = classmethod(update_layer)
 ResourceMap.build_resource_diff = resource_difference
-FakeStack.outputs = property(outputs)
+Stack.outputs = property(outputs)
 LayerVersion.physical_resource_id = property(lambda self: self.arn)
 
 
