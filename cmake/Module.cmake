@@ -6,6 +6,12 @@ function(tmpdump_module name)
   target_link_libraries(tmpdump_${name} PRIVATE tmpdump_flags)
 endfunction()
 
+# tmpdump_link_inputs(TARGET): the linker writes down what it read, from which tools/layer knows the parts of others.
+function(tmpdump_link_inputs target)
+  file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/link-inputs)
+  target_link_options(${target} PRIVATE -Wl,--dependency-file=${PROJECT_BINARY_DIR}/link-inputs/${target}.d)
+endfunction()
+
 # tmpdump_program(NAME SOURCES...): an executable in build/bin, static in the release preset, installed.
 function(tmpdump_program name)
   add_executable(${name} ${ARGN})
@@ -15,6 +21,7 @@ function(tmpdump_program name)
     # the start-up file of a merely static program registers .eh_frame as a whole, which the first exception then
     # sorts: some 10 ms of the network thread, and 300 KB for good. Relative relocations are packed: 600 KB less.
     target_link_options(${name} PRIVATE -static-pie -Wl,-z,pack-relative-relocs)
+    tmpdump_link_inputs(${name})
   endif()
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()

@@ -24,3 +24,7 @@ else()
   target_compile_options(tmpdump_flags INTERFACE
     $<$<NOT:$<CONFIG:Debug>>:-U_FORTIFY_SOURCE> $<$<NOT:$<CONFIG:Debug>>:-D_FORTIFY_SOURCE=3>)
 endif()
+# What is released does not tell where it was built: the same sources give the same bytes anywhere.
+if(TMPDUMP_STATIC)
+  target_compile_options(tmpdump_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+endif()

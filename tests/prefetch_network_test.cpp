@@ -170,6 +170,19 @@ TEST_CASE("a server without ranges is refused with a reason, unless the archive 
     REQUIRE(pipeline.fetch());
     CHECK(difference(pipeline.tree(), archive.tree()).empty());
   }
+  SECTION("small, and its tail is answered last") {
+    Archive archive;
+    archive.file("small", prose(10'000));
+    pipeline.holds(archive);
+    Fault late = fault::whole_body();
+    late.first_byte_delay = milliseconds(50);
+    late.when = {.begins_at = 0, .count = forever};
+    pipeline.s3.clear_faults();
+    pipeline.s3.schedule(late);
+    pipeline.s3.schedule(fault::whole_body().on(every_request()));
+    REQUIRE(pipeline.fetch());
+    CHECK(difference(pipeline.tree(), archive.tree()).empty());
+  }
 }
 
 TEST_CASE("a stalled tail is asked for again on another connection") {

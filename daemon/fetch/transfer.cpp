@@ -300,6 +300,10 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
       failure->verdict = Verdict::changed;
     }
     const bool again = failure->verdict == Verdict::retry_later || failure->verdict == Verdict::retry_now;
+    if (!again && job->speculative && !pinned) {
+      forget(job); // perhaps nobody needs it; what is wrong with the object the tail's answer tells
+      co_return;
+    }
     if (!again) {
       fail(std::move(failure->failure));
       co_return;
