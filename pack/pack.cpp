@@ -6,6 +6,7 @@
 #include "pack/compressor.h"
 #include "pack/text.h"
 #include "pack/zip_writer.h"
+#include "zip/segment_index.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -22,9 +23,7 @@ namespace {
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 constexpr std::uint64_t zstd_segment = 8 * mebibyte;
 constexpr std::uint64_t deflate_segment = 1 * mebibyte;
-constexpr std::uint64_t granularity = 65536; // also the smallest that proto/packed.md allows
-constexpr std::uint64_t max_count = 4096;
-constexpr std::uint64_t max_segment = 1024 * mebibyte;
+constexpr std::uint64_t granularity = zip::min_segment_bytes;
 
 // A file that is read from its beginning to its end, and must stay what it was when it was found.
 class Input {
@@ -193,14 +192,15 @@ result<void> check_written(OutputFile& out) {
 
 std::uint32_t segment_bytes_for(const PackSettings& settings, std::uint64_t size) {
   std::uint64_t wanted = settings.method == zip::Method::zstd ? zstd_segment : deflate_segment;
-  if (settings.segment_bytes != 0) wanted = std::clamp(settings.segment_bytes, granularity, max_segment);
-  wanted = std::max(wanted, size / max_count + 1);
+  if (settings.segment_bytes != 0)
+    wanted = std::clamp(settings.segment_bytes, granularity, std::uint64_t{zip::max_segment_bytes});
+  wanted = std::max(wanted, size / zip::max_segments + 1);
   if (size <= wanted) return 0;
   // Parts of one size: a short last one would compress worse, and keep one core when the others are done.
   const std::uint64_t count = (size + wanted - 1) / wanted;
   const std::uint64_t even = (size + count - 1) / count;
   const std::uint64_t rounded = (even + granularity - 1) / granularity * granularity;
-  return rounded > max_segment || rounded >= size ? 0 : static_cast<std::uint32_t>(rounded);
+  return rounded > zip::max_segment_bytes || rounded >= size ? 0 : static_cast<std::uint32_t>(rounded);
 }
 
 result<Packing> write_archive(const std::vector<Item>& items, const PackSettings& settings, OutputFile& out,

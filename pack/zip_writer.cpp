@@ -4,6 +4,7 @@
 #include "pack/little_endian.h"
 #include "pack/text.h"
 #include "zip/name.h"
+#include "zip/segment_index.h"
 
 #include <algorithm>
 #include <sys/stat.h>
@@ -18,7 +19,6 @@ constexpr std::uint32_t local_signature = 0x04034b50, central_signature = 0x0201
 constexpr std::uint16_t saturated16 = 0xFFFF;
 constexpr std::uint32_t saturated32 = 0xFFFFFFFF;
 constexpr std::uint16_t zip64_id = 0x0001;       // 4.5.3
-constexpr std::uint16_t segments_id = 0x5444;    // proto/packed.md
 constexpr std::uint16_t utf8_flag = 1U << 11U;   // 4.4.4
 constexpr std::uint16_t made_by = 3U << 8U | 63; // Unix; version 6.3
 // 1980-01-01 00:00:00, the earliest that zip knows: an archive does not tell when it was made.
@@ -112,9 +112,9 @@ std::string ZipWriter::central_header(const Record& record) {
     extra += wide;
   }
   if (const auto& sizes = record.segments.packed_sizes; !sizes.empty()) {
-    append_le16(extra, segments_id);
+    append_le16(extra, zip::extra_segments);
     append_le16(extra, static_cast<std::uint16_t>(12 + 4 * sizes.size()));
-    append_le16(extra, 1); // version 1, reserved 0
+    append_le16(extra, zip::segment_index_version); // and the reserved byte, 0
     append_le16(extra, static_cast<std::uint16_t>(local_fixed_size + record.name.size() +
                                                   (record.wide ? zip64_local_size : 0)));
     append_le32(extra, record.segments.segment_bytes);

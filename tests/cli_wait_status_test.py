@@ -13,33 +13,11 @@ import sys
 import tempfile
 import unittest
 
+from support.manifest_daemon import Daemon
+
 FAILED, USAGE, NOT_FOUND, BAD_ARCHIVE, DENIED = 1, 2, 3, 4, 5
 NO_FILE, NO_ACCESS, BAD_ZIP, NETWORK = 2, 3, 4, 6  # tmpdump::Errc
 BYTES_RECEIVED, REQUESTS, RETRIES = 5, 6, 7  # tmpdump_manifest_counter
-
-
-class Daemon:
-    def __init__(self, destination, *orders):
-        self.process = subprocess.Popen([DAEMON, destination], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ok\n"
-        for line in orders:
-            self.order(line)
-
-    def order(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ok\n"
-
-    def end(self):
-        if self.process.stdin.closed:
-            return
-        self.process.stdin.close()
-        self.process.wait()
-        self.process.stdout.close()
-
-    def kill(self):
-        self.process.kill()
-        self.end()
 
 
 class Story(unittest.TestCase):
@@ -48,7 +26,7 @@ class Story(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.destination, ignore_errors=True)
 
     def daemon(self, *orders):
-        daemon = Daemon(self.destination, *orders)
+        daemon = Daemon(DAEMON, self.destination, *orders)
         self.addCleanup(daemon.end)
         return daemon
 

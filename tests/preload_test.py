@@ -14,6 +14,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "e2e"))
 sys.dont_write_bytecode = True
 from emulator import manifest  # noqa: E402
+from support.manifest_daemon import Daemon  # noqa: E402
 
 LIMIT_S = 120
 OF_FILES = ("stat stat64 lstat lstat64 fstatat fstatat64 __xstat __xstat64 __lxstat __lxstat64 __fxstatat "
@@ -21,23 +22,6 @@ OF_FILES = ("stat stat64 lstat lstat64 fstatat fstatat64 __xstat __xstat64 __lxs
             "__openat64_2 nofollow fopen fopen64 realpath __realpath_chk canonicalize_file_name").split()
 OF_LIBRARIES = ["dlopen", "dlmopen"]
 OF_DIRECTORIES = "opendir fdopendir scandir scandir64".split()
-
-
-class Daemon:
-    def __init__(self, destination, *orders):
-        self.process = subprocess.Popen([DAEMON, destination], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ok\n"
-        for line in orders:
-            self.order(line)
-
-    def order(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ok\n"
-
-    def kill(self):
-        self.process.kill()
-        self.process.communicate()
 
 
 class Story(unittest.TestCase):
@@ -51,7 +35,7 @@ class Story(unittest.TestCase):
         return str(self.destination / name)
 
     def daemon(self, *orders):
-        daemon = Daemon(self.destination, *orders)
+        daemon = Daemon(DAEMON, self.destination, *orders)
         self.addCleanup(daemon.kill)
         return daemon
 

@@ -13,26 +13,11 @@ import threading
 import unittest
 from pathlib import Path
 
+from support.manifest_daemon import Daemon
+
 FAILED, USAGE, NOT_FOUND, DENIED = 1, 2, 3, 5
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
 LIMIT_S = 120
-
-
-class Daemon:
-    def __init__(self, destination, *orders):
-        self.process = subprocess.Popen([DAEMON, destination], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout.readline() == "ok\n"
-        for line in orders:
-            self.order(line)
-
-    def order(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        assert self.process.stdout.readline() == "ok\n"
-
-    def end(self):
-        self.process.kill()
-        self.process.communicate()
 
 
 class Story(unittest.TestCase):
@@ -43,7 +28,7 @@ class Story(unittest.TestCase):
         self.environment = {"PATH": os.environ["PATH"], "TMPDUMP_DEST": str(self.destination)}
 
     def daemon(self, *orders):
-        daemon = Daemon(self.destination, *orders)
+        daemon = Daemon(DAEMON, self.destination, *orders)
         self.addCleanup(daemon.end)
         return daemon
 
@@ -140,7 +125,7 @@ class EagerTest(Story):
         self.assert_starts_and_says("time limit", TMPDUMP_WAIT_TIMEOUT="0")
         daemon.order("fail the bucket is gone")
         self.assert_starts_and_says("the bucket is gone")
-        daemon.end()
+        daemon.kill()
         self.daemon("list a").end()
         self.assert_starts_and_says("ended before it was ready")
 
