@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""tmpdump fetch against its peers: the same archive, from the same S3 server, over the same link, into an empty folder.
+"""tmpdump fetch against its peers and against the limit: the same archive, from the same S3 server, over the same link,
+into an empty folder.
 
 Every run of everyone is verified: exit code, files, sizes, CRC-32, modes, links. The peers of one round run one after
 the other, and the order shifts from round to round. bench/README.md says how to read the result.
@@ -13,11 +14,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
+import packed
 import workloads
-from harness import links, measure, origin, peers, report, verify
+from harness import bench, links, origin, peers, plan, report, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
@@ -25,92 +26,50 @@ SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workloads", nargs="+", default=["face", "torch"], choices=workloads.NAMES)
-    parser.add_argument("--links", nargs="+", default=list(links.LINKS), choices=links.LINKS)
+    parser.add_argument("--workloads", nargs="+", choices=packed.FIRST, help="default: see harness/plan.py")
+    parser.add_argument("--links", nargs="+", choices=links.LINKS)
+    parser.add_argument("--settings", nargs="+", choices=settings.SETTINGS, help="cores and memory of the measured program")
     parser.add_argument("--peers", nargs="+", default=peers.NAMES, choices=peers.NAMES)
     parser.add_argument("--runs", type=int, default=7, help="rounds that count, after one that does not")
-    parser.add_argument("--quick", action="store_true", help="does the harness work: smallest archive, two rounds")
+    parser.add_argument("--sweep", type=int, metavar="ROUNDS", default=None,
+                        help="rounds over connections and range sizes on the link 'lambda'; default: 3 when nothing is chosen")
+    parser.add_argument("--quick", action="store_true", help="does the harness work: a small archive, every kind of link")
+    parser.add_argument("--add", action="store_true", help="keep what the last result of this name has and this run has not")
     parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")
     parser.add_argument("--name", default="fetch", help="of the result's files")
-    parser.add_argument("--tmpdump", default=str(ROOT / "build" / "bin" / "tmpdump"), help="the program to measure")
+    parser.add_argument("--tmpdump", default=str(packed.default_program()), help="the program to measure")
+    parser.add_argument("--link-program", default=str(ROOT / "build" / "bin" / "bench_link"), help="the shaped link")
     parser.add_argument("--require", nargs="*", default=[], choices=peers.NAMES, help="fail when one of these is absent")
     parser.add_argument("--minio", default=os.environ.get("TMPDUMP_MINIO") or shutil.which("minio") or "")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench", help="folder for results and scratch")
-    parser.add_argument("--on-link", help=argparse.SUPPRESS)  # the inner process: inside the link's namespace
-    parser.add_argument("--answer", help=argparse.SUPPRESS)  # where it writes its results
+    parser.add_argument("--on-link", nargs=2, metavar=("LINK", "SCRATCH"), help=argparse.SUPPRESS)  # the inner process
     options = parser.parse_args(arguments)
+    options.cells = plan.cells(options.workloads, options.links, options.settings)
+    options.shape_object = bench.SHAPE_OBJECT
+    if options.sweep is None:
+        options.sweep = 3 if options.cells is plan.DEFAULT else 0
     if options.quick:
-        options.workloads, options.links, options.runs = ["tiny"], ["free"], min(options.runs, 2)
-        options.peers = [name for name in options.peers if name in ("tmpdump", "curl", "curl-bsdtar")]
+        options.cells, options.runs, options.sweep = plan.QUICK, min(options.runs, 1), 0
+        options.peers = [name for name in options.peers if name in plan.QUICK_PEERS]
+        options.shape_object = 4_000_000
     return options
 
 
-class Bench:
-    """One link's measurements: an origin that runs, peers that are ready, a scratch folder."""
-
-    def __init__(self, options, scratch, server, ready):
-        self.options, self.scratch, self.server, self.ready = options, scratch, server, ready
-        self.timer = measure.compile_timer(options.output)
-        self.home = scratch / "home"
-        self.home.mkdir(exist_ok=True)
-
-    def once(self, peer, workload, archive, entries):
-        """(Cost, differences)."""
-        job = peers.Job(self.server.endpoint, origin.BUCKET, f"{workload}.zip", self.scratch / "run")
-        job.dest.mkdir(parents=True)
-        try:
-            cost = measure.run(self.timer, peer.command(job), peers.environment(self.home), job.work)
-            if cost.status != 0:
-                return cost, {}
-            if peer.output == "file":
-                return cost, verify.same_file(job.archive, archive)
-            return cost, verify.compare(job.dest, entries)
-        finally:
-            shutil.rmtree(job.work)
-
-    def workload(self, name):
-        archive = workloads.make(name)
-        entries = verify.expected(archive)
-        cells = {peer.name: {"runs": [], "failure": "", "gaps": ""} for peer in self.ready}
-        # Round 0 warms up: page cache, Python's and the JVM's caches. It is verified, but not counted.
-        for number in range(self.options.runs + 1):
-            for place in range(len(self.ready)):
-                peer = self.ready[(place + number) % len(self.ready)]
-                cell = cells[peer.name]
-                if cell["failure"]:
-                    continue
-                cost, problems = self.once(peer, name, archive, entries)
-                self.judge(peer, cell, cost, problems)
-                if cell["failure"]:
-                    peers.say(f"{name}: {peer.name} FAILED: {cell['failure']}")
-                elif number > 0:
-                    cell["runs"].append({key: asdict(cost)[key] for key in ("wall_s", "cpu_s", "rss_mb")})
-            peers.say(f"{name}: round {number} of {self.options.runs}" + (" (warm-up)" if number == 0 else ""))
-        return cells
-
-    def judge(self, peer, cell, cost, problems):
-        if cost.status != 0:
-            said = cost.stderr.splitlines()[-1] if cost.stderr else ""
-            cell["failure"] = f"exit code {cost.status}: {said.replace(str(self.scratch), '')}"
-        elif set(problems) - peer.known_gaps:
-            cell["failure"] = f"wrong output: {verify.describe(problems)}"
-        elif problems:
-            cell["gaps"] = "not restored: " + ", ".join(f"{len(paths)} {kind}s" for kind, paths in problems.items())
+def workloads_of(options):
+    return sorted({cell.workload for cell in options.cells})
 
 
-def on_link(options, scratch, ready):
-    """The inner process: measures every workload on the link that it finds itself on."""
-    with origin.Origin(options.minio, scratch / "objects") as server:
-        bench = Bench(options, scratch, server, ready)
-        return {name: bench.workload(name) for name in options.workloads}
-
-
-def upload(options, objects):
+def upload(options, objects, ready):
     """Once, before any link is limited."""
     with origin.Origin(options.minio, objects) as server:
         server.create_bucket()
-        for name in options.workloads:
-            server.put(f"{name}.zip", workloads.make(name))
+        for name in workloads_of(options):
+            for form, path in bench.Workload(name, options.tmpdump, bench.forms_of(ready)).archives.items():
+                server.put(bench.key_of(name, form), path)
+        if any(links.LINKS[cell.link].shape for cell in options.cells):
+            with tempfile.NamedTemporaryFile(dir=objects) as file:
+                file.truncate(options.shape_object)
+                server.put("shape", file.name)
 
 
 def end_of(process):
@@ -124,20 +83,22 @@ def end_of(process):
 
 
 def all_links(options, arguments, scratch, ready):
-    """Results of the links that could be measured; the others are missing."""
-    results = {}
-    for link in options.links:
-        peers.say(f"link: {links.LINKS[link][0]}")
-        answer = scratch / "answer.json"
-        command = [*links.enter(link), sys.executable, str(Path(__file__).resolve()), *arguments, "--on-link",
-                   str(scratch), "--answer", str(answer), "--peers", *(peer.name for peer in ready)]
+    """({link: what was found there}, {link: why not})."""
+    found, absent = {}, {}
+    for link in dict.fromkeys(cell.link for cell in options.cells):
+        if not links.possible(link):
+            absent[link] = "no network namespace with tc's tbf can be made here"
+            continue
+        peers.say(f"link: {links.LINKS[link].title}")
+        command = [*links.enter(link), sys.executable, str(Path(__file__).resolve()), *arguments, "--on-link", link,
+                   str(scratch), "--peers", *(peer.name for peer in ready)]
         with subprocess.Popen(command) as process:
             if end_of(process) != 0:
-                peers.say(f"the measurement on link '{link}' failed (above)")
+                absent[link] = "the measurement failed"
                 continue
-        results[link] = json.loads(answer.read_text())
-        answer.unlink()
-    return results
+        found[link] = json.loads((scratch / "answer.json").read_text())
+        (scratch / "answer.json").unlink()
+    return found, absent
 
 
 def filesystem(folder):
@@ -146,11 +107,41 @@ def filesystem(folder):
     return kind if kind != "-" else "an unknown file system"
 
 
-def command_line(options):
+def command_line(arguments):
     """What to type to measure the same again, without this machine's paths."""
-    words = ["./dev bench", "fetch" if options.name != "rss" else "rss", "--workloads", *options.workloads, "--links",
-             *options.links, "--peers", *options.peers, "--runs", str(options.runs)]
+    words, skip = ["./dev bench"], False
+    for word in arguments:
+        if skip:
+            skip = False
+        elif word in ("--tmpdump", "--minio", "--output", "--link-program"):
+            skip = True
+        elif not word.startswith(("--tmpdump=", "--minio=", "--output=", "--link-program=")) and word not in ("--save", "--add"):
+            words.append(word)
     return " ".join(words)
+
+
+def facts_of(name, options, ready):
+    workload = bench.Workload(name, options.tmpdump, bench.forms_of(ready))
+    entries, _, unpacked = workloads.describe(workload.archives["stock"])
+    return {"entries": entries, "unpacked": unpacked, "first": workload.first,
+            "first_bytes": workload.entries["stock"][workload.first].size,
+            "size": {form: path.stat().st_size for form, path in workload.archives.items()}}
+
+
+def collect(options, arguments, found, absent, ready, fs):
+    data = {
+        "title": "tmpdump fetch, its peers and the limit", "machine": report.machine(), "filesystem": fs,
+        "command": command_line(arguments), "absent": absent,
+        "workloads": {name: facts_of(name, options, ready) for name in workloads_of(options)},
+        "peers": {peer.name: {"title": peer.title, "form": peer.form, "output": peer.output, "versions": peer.versions()}
+                  for peer in ready},
+        "shapes": {link: got["shape"] for link, got in found.items() if "shape" in got},
+        "cells": [cell for got in found.values() for cell in got["cells"]],
+    }
+    for got in found.values():
+        data["absent"] = {**data["absent"], **got.get("absent", {})}
+        data.update({key: got[key] for key in ("waterfall", "sweep") if key in got})
+    return data
 
 
 def main():
@@ -162,8 +153,10 @@ def main():
         return SKIPPED if options.quick else 1
     ready, absent = peers.prepare(options.peers, workloads.cache_folder(), options.tmpdump)
     if options.on_link:
-        results = on_link(options, Path(options.on_link), ready)
-        Path(options.answer).write_text(json.dumps(results))
+        link, scratch = options.on_link[0], Path(options.on_link[1])
+        cells = [cell for cell in options.cells if cell.link == link]
+        found = bench.measure_link(options, scratch, link, cells, ready)
+        (scratch / "answer.json").write_text(json.dumps(found))
         return 0
     for name, reason in absent.items():
         peers.say(f"without {name}: {reason}")
@@ -173,30 +166,22 @@ def main():
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.output, prefix="scratch-") as scratch:
         fs = filesystem(scratch)
-        upload(options, Path(scratch) / "objects")
-        results = all_links(options, arguments, Path(scratch), ready)
-    facts = {}
-    for name in options.workloads:
-        entries, packed, unpacked = workloads.describe(workloads.path_of(name))
-        facts[name] = {"entries": entries, "packed": packed, "unpacked": unpacked}
-    data = {
-        "title": "tmpdump fetch and its peers", "machine": report.machine(), "filesystem": fs,
-        "command": command_line(options), "rounds": options.runs, "workloads": facts,
-        "peers": {peer.name: {"title": peer.title, "versions": peer.versions()} for peer in ready},
-        "absent": absent, "results": results,
-    }
-    text = report.markdown(data)
-    print(text)
-    written = report.write(options.output, options.name, data, text)
+        upload(options, Path(scratch) / "objects", ready)
+        found, no_links = all_links(options, arguments, Path(scratch), ready)
+    data = collect(options, arguments, found, {**absent, **no_links}, ready, fs)
+    if options.add:
+        data = report.merged(report.read(options.output, options.name), data)
+    failures = report.failures(data)
+    written = report.write_all(options.output, options.name, data, workloads.cache_folder())
     if options.save:
-        written = report.write(ROOT / "bench" / "results", f"{data['machine']['date'][:10]}-{options.name}", data, text)
-    peers.say(f"written: {os.path.relpath(written)}")
-    failures = [name for cells in results.values() for peer_cells in cells.values()
-                for name, cell in peer_cells.items() if cell["failure"]]
+        name = f"{data['machine']['date'][:10]}-{options.name}"
+        written = report.write_all(ROOT / "bench" / "results", name, data, workloads.cache_folder())
+    print(report.markdown(data))
+    peers.say(f"written: {', '.join(os.path.relpath(path) for path in written)}")
     # A peer that fails is a finding; ours, or any in a test of the harness, is a failure.
-    if len(results) < len(options.links):
+    if "the measurement failed" in no_links.values():
         return 1
-    return 1 if "tmpdump" in failures or (options.quick and failures) else 0
+    return 1 if any(name in ("tmpdump", "tmpdump-packed") or options.quick for name in failures) else 0
 
 
 if __name__ == "__main__":

@@ -4,10 +4,12 @@
 
     bench/workloads.py [NAME...]        make them if absent; print name, sizes, entries, SHA-256 and place of each
     bench/workloads.py --path NAME      print the place of one alone, for scripts
+    bench/workloads.py --packed [NAME...]   make the packed ones too (packed.py; torch takes a minute on two cores)
 
     openblas  OpenBLAS + JavaCPP, as an OpenBLAS function needs it (demo, tests)
     face      OpenCV + OpenBLAS + JavaCPP
     torch     PyTorch + OpenCV + OpenBLAS + JavaCPP; one library is 315 MB
+    onnx      ONNX Runtime + JavaCPP
     many      5,000 small files
     one       1 GB that does not compress, in one file
     zip64     3 GB, one file above 4 GiB, zip64 records throughout
@@ -17,6 +19,8 @@ They are made once, in ${TMPDUMP_CACHE:-~/.cache/tmpdump}/workloads. The same ve
 sorted, times fixed, nothing of this machine gets in.
 """
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import os
 import random
@@ -38,11 +42,13 @@ JARS = {
     "openblas": "0.3.28-1.5.11",
     "opencv": "4.10.0-1.5.11",
     "pytorch": "2.5.1-1.5.11",
+    "onnxruntime": "1.20.0-1.5.11",
 }
 NATIVES = {
     "openblas": ["javacpp", "openblas"],
     "face": ["javacpp", "openblas", "opencv"],
     "torch": ["javacpp", "openblas", "opencv", "pytorch"],
+    "onnx": ["javacpp", "onnxruntime"],
 }
 NAMES = [*NATIVES, "many", "one", "zip64", "tiny"]
 FIXED_TIME = 1577836800  # 2020-01-01 00:00:00 UTC
@@ -54,6 +60,16 @@ def cache_folder():
 
 def path_of(name):
     return cache_folder() / "workloads" / f"{name}-{FORMAT}.zip"
+
+
+@contextlib.contextmanager
+def lock(what):
+    """One process at a time makes a thing in the cache; the others wait and find it."""
+    folder = cache_folder() / "workloads"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f"{what}.lock", "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 # ---- real libraries -------------------------------------------------------------------------------------------------
@@ -72,7 +88,11 @@ def jars(folder, names):
                 "<groupId>tmpdump</groupId><artifactId>workloads</artifactId><version>1</version>"
                 f"<packaging>pom</packaging><dependencies>{dependencies}</dependencies></project>")
             subprocess.run(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", "-DexcludeTransitive=true",
-                            f"-DoutputDirectory={folder}"], check=True, stdout=sys.stderr)
+                            f"-DoutputDirectory={work}/jars"], check=True, stdout=sys.stderr)
+            folder.mkdir(parents=True, exist_ok=True)
+            for path in Path(work, "jars").iterdir():  # whole or not at all, whoever looks
+                shutil.copyfile(path, folder / f"{path.name}.part")
+                (folder / f"{path.name}.part").rename(folder / path.name)
     return folder
 
 
@@ -214,6 +234,13 @@ def make(name):
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
+    with lock(name if name not in NATIVES else "jars"):
+        if not path.exists():
+            make_now(name, path)
+    return path
+
+
+def make_now(name, path):
     print(f"workloads: making {name}", file=sys.stderr)
     with tempfile.TemporaryDirectory(dir=path.parent) as work:
         made = Path(work) / "made.zip"
@@ -223,13 +250,13 @@ def make(name):
         if found[0] != wanted[0] or found[2] != wanted[2] or abs(found[1] - wanted[1]) > wanted[1] / 100:
             raise SystemExit(f"workloads: {name} has (entries, packed, unpacked) = {found}, expected {wanted}")
         made.rename(path)
-    return path
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; default: the real libraries")
     parser.add_argument("--path", action="store_true", help="print only the archive's path")
+    parser.add_argument("--packed", action="store_true", help="also the archive that tmpdump pack makes of it")
     options = parser.parse_args()
     for name in options.names or NATIVES:
         if name not in NAMES:
@@ -243,6 +270,10 @@ def main():
             digest = hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else "-"
         print(f"{name}: {entries} entries, {packed / 1e6:.1f} MB of zip, {unpacked / 1e6:.1f} MB unpacked, "
               f"sha256 {digest}\n  {path}")
+        if options.packed:
+            import packed  # which needs this module
+
+            print(f"  packed: {packed.make(name).archive}")
 
 
 if __name__ == "__main__":

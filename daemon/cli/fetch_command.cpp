@@ -124,6 +124,7 @@ result<void> FetchRun::open() {
   settings_.max_size = options_.max_size;
   settings_.max_entries = options_.max_entries;
   settings_.cpu = config::cpu_level(options_, cpu_level());
+  if (arguments_.range_size) settings_.range_size = *arguments_.range_size;
   settings_.wanted = make_filter(arguments_);
   return {};
 }

@@ -61,6 +61,17 @@ void describe_fetch(CLI::App& fetch, FetchArguments& arguments) {
           },
           "Refuse archives that unpack to more [free space at the destination]")
       ->type_name("SIZE");
+  // For bench/: what a range size costs. Users have no reason to choose one, so the help does not name it.
+  fetch
+      .add_option_function<std::string>(
+          "--range-size",
+          [&arguments](const std::string& text) {
+            arguments.range_size = tmpdump::cli::parse_size(text);
+            if (arguments.range_size.value_or(0) < (64U << 10U)) {
+              throw CLI::ValidationError("--range-size", "'" + text + "' is not a size of 64K or more");
+            }
+          })
+      ->group("");
   add(fetch, "--max-entries", overrides.max_entries, "Refuse archives with more entries [200000]")
       ->type_name("N");
   add(fetch, "--trace", overrides.trace_file,
