@@ -6,12 +6,14 @@ import struct
 import tempfile
 import unittest
 import zipfile
+import zlib
 from pathlib import Path
 
 import fetch
 import first_request
+import packed
 import workloads
-from harness import measure, peers, report, verify
+from harness import bench, limits, measure, peers, plan, report, verify
 from harness.zipwrite import DEFLATED, STORED, RepeatedBlock, ZipWriter
 
 
@@ -88,7 +90,7 @@ class Judge(unittest.TestCase):
 
     def judge(self, cost, problems):
         cell = {"runs": [], "failure": "", "gaps": ""}
-        fetch.Bench.judge(type("Bench", (), {"scratch": Path("/scratch")}), self.Streaming, cell, cost, problems)
+        bench.judge(self.Streaming, cell, cost, problems, "/scratch")
         return cell
 
     def test_a_known_gap_is_told_and_any_other_difference_fails(self):
@@ -112,6 +114,24 @@ class Measure(Folder):
         self.assertEqual(self.run_it("exit 3").status, 3)
         self.assertEqual(self.run_it("kill -9 $$").status, 137)
         self.assertNotEqual(self.run_it(["/does/not/exist"]).status, 0)
+
+    def test_the_first_file_is_seen_when_it_is_whole(self):
+        timer = measure.compile_timer(self.root)
+        wanted = self.root / "dest" / "lib" / "x"
+        (self.root / "dest").mkdir()
+
+        def first_of(script):
+            shutil.rmtree(self.root / "dest" / "lib", ignore_errors=True)
+            cost = measure.run(timer, script, {"PATH": os.environ["PATH"]}, self.root, first=(wanted, 3))
+            return cost.first_s, cost.wall_s
+
+        for way in ("mkdir dest/lib; printf abc > dest/lib/x", "mkdir dest/lib; printf abc > y; mv y dest/lib/x"):
+            seen, wall = first_of(f"{way}; sleep 0.3")
+            self.assertLess(seen + 0.2, wall, way)
+        # Half of it is not it, and a file that never comes is never seen.
+        seen, wall = first_of("mkdir dest/lib; exec 3> dest/lib/x; printf ab >&3; sleep 0.3; printf c >&3; exec 3>&-")
+        self.assertGreater(seen, 0.25)
+        self.assertIsNone(first_of("mkdir dest/lib; printf ab > dest/lib/x")[0])
 
     def test_a_small_program_has_a_small_peak(self):
         self.assertLess(self.run_it(["true"]).rss_mb, 8)  # not this interpreter's
@@ -149,9 +169,47 @@ class Report(unittest.TestCase):
         self.assertEqual(report.ratio([1, 2, 30], [2, 4, 10]), 0.5)
 
     def test_no_path_of_the_machine_is_in_the_command(self):
-        options = fetch.options_of(["--quick", "--minio", "/somewhere/minio", "--output", "/elsewhere"])
-        self.assertNotIn("/somewhere", fetch.command_line(options))
-        self.assertNotIn("/elsewhere", fetch.command_line(options))
+        arguments = ["--runs", "3", "--minio", "/somewhere/minio", "--output=/elsewhere", "--save"]
+        self.assertEqual(fetch.command_line(arguments), "./dev bench --runs 3")
+
+    def cell(self, **more):
+        return {"link": "lambda", "setting": "2cores", "workload": "tiny", "cores": 2, "setup_s": 0.03, "rounds": 1, "date": "then",
+                "decode_cpu_s": {"stock": 1.0}, "peers": {}, **more}
+
+    def data(self, *cells):
+        return {"cells": list(cells), "peers": {}, "workloads": {}, "shapes": {}, "absent": {}, "command": "./dev bench"}
+
+    def test_the_limit_is_the_slower_of_arriving_and_decoding_and_the_set_up(self):
+        small, large = {"size": {"stock": 30_000_000}}, {"size": {"stock": 450_000_000}}
+        self.assertAlmostEqual(limits.limit_s(self.cell(), small, "stock"), 0.5 + 0.03)
+        # 300 MB at 300 MB/s, 150 MB at 75 MB/s
+        self.assertAlmostEqual(limits.limit_s(self.cell(), large, "stock"), 1.0 + 2.0 + 0.03)
+
+    def test_a_later_run_replaces_its_own_cells_and_keeps_the_others(self):
+        old = self.data(self.cell(date="then"), self.cell(link="free", date="then"))
+        new = self.data(self.cell(date="now"))
+        self.assertEqual([(cell["link"], cell["date"]) for cell in report.merged(old, new)["cells"]],
+                         [("free", "then"), ("lambda", "now")])
+
+    def test_failures_and_gaps_are_in_the_table(self):
+        run = {"wall_s": 2.0, "cpu_s": 1.0, "rss_mb": 3.0, "first_s": 0.25}
+        cell = self.cell(peers={"tmpdump": {"runs": [run], "failure": "", "gaps": "", "gets": 6},
+                                "curl-bsdtar": {"runs": [], "failure": "exit code 1: no", "gaps": "", "gets": None}})
+        data = self.data(cell)
+        data["peers"] = {name: {"title": name, "form": "stock", "output": "tree"} for name in cell["peers"]}
+        data["workloads"]["tiny"] = {"entries": 1, "unpacked": 9, "first": "a", "first_bytes": 1, "size": {"stock": 30_000_000}}
+        text = report.table(data, cell)
+        self.assertIn("| tmpdump | 2.00 [2.00..2.00] | 3.77 |  |  | 250 [250..250] |", text)
+        self.assertIn("| curl-bsdtar | failed |", text)
+        self.assertIsNone(report.best_peer(data, cell))
+
+
+class Plan(unittest.TestCase):
+    def test_what_is_asked_for_is_measured(self):
+        self.assertIs(plan.cells(), plan.DEFAULT)
+        self.assertEqual({cell.workload for cell in plan.cells(workloads=["many"])}, {"many"})
+        self.assertEqual(plan.cells(["openblas"], ["free"]), [plan.Cell("free", "2cores", "openblas")])
+        self.assertEqual(plan.cells(["face"], ["free"], ["1core"]), [plan.Cell("free", "1core", "face")])
 
 
 class Archives(Folder):
@@ -184,6 +242,21 @@ class Archives(Folder):
         for number in range(2):
             workloads.small_files(self.root / str(number), 30, 3000, links=3)
         self.assertEqual((self.root / "0").read_bytes(), (self.root / "1").read_bytes())
+
+
+class Packed(Folder):
+    def test_what_packing_loses_is_found_and_a_link_for_a_duplicate_is_no_loss(self):
+        stock = {"a": verify.Entry("file", 3, zlib.crc32(b"abc"), 0o644, ""), "b": verify.Entry("file", 3, zlib.crc32(b"abc"), 0o644, ""),
+                 "c": verify.Entry("link", 0, 0, 0, "a")}
+        (self.root / "a").write_bytes(b"abc")
+        (self.root / "b").symlink_to("a")
+        (self.root / "c").symlink_to("a")
+        self.assertEqual(packed.lost(stock, self.root), {})
+        self.assertEqual(verify.of_tree(self.root)["b"], verify.Entry("link", 0, 0, 0, "a"))
+        (self.root / "a").write_bytes(b"abd")
+        self.assertEqual(packed.lost(stock, self.root), {"file": ["a", "b"]})
+        (self.root / "c").unlink()
+        self.assertIn("link", packed.lost(stock, self.root))
 
 
 class Peers(Folder):

@@ -114,6 +114,8 @@ def all_bars(data):
 # ---- the waterfall --------------------------------------------------------------------------------------------------
 
 GROUPS = {"connections": "#4c78a8", "ranges": "#f2a541", "decoders": OURS, "files": INK}
+# On a connection: what it does before bytes flow.
+WAITING = {"connect": "#8794a3", "first byte": "#cfdbe8", "refused": "#e7b9a5"}
 
 
 def rows_of(events, group, merge):
@@ -143,8 +145,10 @@ def waterfall(found):
         rows = rows_of(events, group, merge=group == "ranges")
         top = place
         for _, row in sorted(rows.items()):
-            spans = [(event["ts"] / 1e3, event["dur"] / 1e3) for event in row if event["ph"] == "X"]
-            axes.broken_barh(spans, (place, 0.8), facecolors=color, edgecolors="white", linewidth=0.5)
+            spans = [event for event in row if event["ph"] == "X"]
+            axes.broken_barh([(event["ts"] / 1e3, event["dur"] / 1e3) for event in spans], (place, 0.8), edgecolors="white",
+                             facecolors=[WAITING.get(event["name"], color) if group == "connections" else color for event in spans],
+                             linewidth=0.3 if len(spans) < 200 else 0)
             axes.plot([event["ts"] / 1e3 for event in row if event["ph"] == "i"],
                       [place + 0.4] * sum(event["ph"] == "i" for event in row), "|", color=color, markersize=7)
             place += 1
@@ -230,6 +234,13 @@ def key():
         (LIMIT, "the computed limit"))) + "; lines: fastest to slowest run</p>"
 
 
+def waterfall_key():
+    return "<p class=key>" + "".join(f'<span style="background:{color}"></span>{words}' for color, words in (
+        (WAITING["connect"], "connecting"), (WAITING["first byte"], "waiting for the first byte"),
+        (WAITING["refused"], "asked beyond the end"), (GROUPS["connections"], "receiving"), (GROUPS["ranges"], "a range, from asking to its end"),
+        (GROUPS["decoders"], "decoding"))) + "; marks: files published</p>"
+
+
 def page(data):
     text = report.markdown(data)
     head, rest = text.split("\n## Cells\n", 1)
@@ -237,7 +248,7 @@ def page(data):
     for heading, picture in all_bars(data):
         pictures += [f"<h3>{html.escape(heading)}</h3>", picture]
     if "waterfall" in data:
-        pictures += ["<h2>One run: connections, ranges, decoders, files</h2>", waterfall(data["waterfall"])]
+        pictures += ["<h2>One run: connections, ranges, decoders, files</h2>", waterfall_key(), waterfall(data["waterfall"])]
     if "sweep" in data:
         pictures += ["<h2>Why six connections and 8 MiB</h2>", sweep(data["sweep"])]
     return (f"<!doctype html>\n<html lang=en><meta charset=utf-8><title>{html.escape(data['title'])}</title>"

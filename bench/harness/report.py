@@ -183,11 +183,11 @@ def merged(old, new):
     return out
 
 
-def write(folder, name, data):
+def write(folder, name, data, text):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(data) + "\n")
-    (folder / f"{name}.md").write_text(markdown(data))
-    return [folder / f"{name}.md"]
+    (folder / f"{name}.md").write_text(text)
+    return folder / f"{name}.md"
 
 
 def draw(python, folder, name):
@@ -199,5 +199,5 @@ def draw(python, folder, name):
 def write_all(folder, name, data, cache):
     from harness import peers  # which knows how to make the interpreter
 
-    written = write(folder, name, data)
-    return written + draw(peers.environment_of_python(cache) / "bin" / "python", folder, name)
+    written = write(folder, name, data, markdown(data))
+    return [written] + draw(peers.environment_of_python(cache) / "bin" / "python", folder, name)

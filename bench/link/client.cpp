@@ -40,7 +40,8 @@ awaitable<void> Client::flush() {
   char* data = nullptr;
   const long size = BIO_get_mem_data(out_, &data);
   if (size > 0) {
-    co_await asio::async_write(socket_, asio::buffer(data, static_cast<std::size_t>(size)), asio::use_awaitable);
+    co_await asio::async_write(socket_, asio::buffer(data, static_cast<std::size_t>(size)),
+                               asio::use_awaitable);
   }
   (void)BIO_reset(out_);
 }
@@ -75,8 +76,8 @@ awaitable<void> Client::read(std::string& to) {
   std::array<char, read_size> bytes;
   if (!ssl_) {
     boost::system::error_code error;
-    const std::size_t size =
-        co_await socket_.async_read_some(asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
+    const std::size_t size = co_await socket_.async_read_some(
+        asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, error));
     if (error && error != asio::error::eof) throw boost::system::system_error(error);
     to.append(bytes.data(), size);
     co_return;

@@ -4,6 +4,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+
 #include <openssl/ssl.h>
 
 #include <cstddef>

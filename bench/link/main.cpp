@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// bench_link: a link with the rates and latencies that one Lambda function sees, before an S3 server. Whoever started it
-// talks to it in lines: it prints "listening ADDRESS:PORT"; "reset SEED" begins a run and is answered by "ok";
-// "counters" by one JSON object; the end of its input ends it.
+// bench_link: a link with the rates and latencies that one Lambda function sees, before an S3 server. Whoever
+// started it talks to it in lines: it prints "listening ADDRESS:PORT"; "reset SEED" begins a run and is
+// answered by "ok"; "counters" by one JSON object; the end of its input ends it.
 #include "session.h"
 
 #include <boost/asio/co_spawn.hpp>
@@ -12,6 +12,7 @@
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/system/system_error.hpp>
+
 #include <CLI/CLI.hpp>
 
 #include <csignal>
@@ -73,7 +74,8 @@ Tls tls_of(const Arguments& arguments) {
   return tls;
 }
 
-// A session that breaks is the client's business (killed, or done with a range); only what is no network error is told.
+// A session that breaks is the client's business (killed, or done with a range); only what is no network
+// error is told.
 void report(const std::exception_ptr& error) {
   if (!error) return;
   try {
@@ -93,8 +95,8 @@ awaitable<void> accept_all(tcp::acceptor& acceptor, Link& link) {
 
 std::string json(const Counters& counters) {
   std::ostringstream out;
-  out << R"({"connections": )" << counters.connections << R"(, "requests": )" << counters.requests << R"(, "gets": )"
-      << counters.gets << R"(, "bytes": )" << counters.bytes << "}";
+  out << R"({"connections": )" << counters.connections << R"(, "requests": )" << counters.requests
+      << R"(, "gets": )" << counters.gets << R"(, "bytes": )" << counters.bytes << "}";
   return out.str();
 }
 
@@ -114,8 +116,8 @@ awaitable<void> obey(asio::posix::stream_descriptor& input, Link& link) {
   std::string text;
   for (;;) {
     boost::system::error_code error;
-    const std::size_t size = co_await asio::async_read_until(input, asio::dynamic_buffer(text), '\n',
-                                                             asio::redirect_error(asio::use_awaitable, error));
+    const std::size_t size = co_await asio::async_read_until(
+        input, asio::dynamic_buffer(text), '\n', asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return;
     std::cout << answer(text.substr(0, size - 1), link) << std::endl;
     text.erase(0, size);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bodies of plain connections are spliced: pages go from socket to socket through a pipe, and no byte is copied. On a
-// machine whose cores the measured programs need, the link must cost next to nothing.
+// Bodies of plain connections are spliced: pages go from socket to socket through a pipe, and no byte is
+// copied. On a machine whose cores the measured programs need, the link must cost next to nothing.
 #include "session.h"
 
 #include "client.h"
@@ -49,7 +49,8 @@ class Pipe {
 public:
   Pipe() {
     if (::pipe2(ends_.data(), O_CLOEXEC | O_NONBLOCK) != 0) system_failed(errno);
-    (void)::fcntl(ends_[1], F_SETPIPE_SZ, 1 << 20); // a fragment of a packet takes a place of it, however small
+    (void)::fcntl(ends_[1], F_SETPIPE_SZ,
+                  1 << 20); // a fragment of a packet takes a place of it, however small
   }
   ~Pipe() {
     ::close(ends_[0]);

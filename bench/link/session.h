@@ -6,6 +6,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+
 #include <openssl/ssl.h>
 
 #include <cstdint>
@@ -25,7 +26,8 @@ struct Link {
   Counters counters;
 };
 
-// Relays requests without a body (GET, HEAD) and their answers, until either side closes. Throws when it cannot.
+// Relays requests without a body (GET, HEAD) and their answers, until either side closes. Throws when it
+// cannot.
 boost::asio::awaitable<void> serve(boost::asio::ip::tcp::socket client, Link& link);
 
 } // namespace tmpdump::bench

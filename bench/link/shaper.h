@@ -24,8 +24,8 @@ struct Shape {
 // One reservation after another: a line that is this far ahead of the clock is busy until then.
 class Line {
 public:
-  // Bytes that are late by less than this go at once, and what was not used in that time is lost: the kernel's
-  // timers are about this exact.
+  // Bytes that are late by less than this go at once, and what was not used in that time is lost: the
+  // kernel's timers are about this exact.
   static constexpr std::chrono::microseconds slack{1000};
 
   // From when on the next bytes may go.

@@ -13,7 +13,7 @@ namespace tmpdump::cli {
 struct FetchArguments {
   config::Overrides overrides;
   std::vector<std::string> include, exclude; // globs on entry paths, as unzip's: '*' matches '/' too
-  std::optional<std::uint64_t> range_size;      // bytes of one ranged GET; none: the default
+  std::optional<std::uint64_t> range_size;   // bytes of one ranged GET; none: the default
   bool list = false;
   bool quiet = false;
   bool progress = false; // even when quiet
