@@ -125,6 +125,7 @@ def facts_of(name, options, ready):
     entries, _, unpacked = workloads.describe(workload.archives["stock"])
     return {"entries": entries, "unpacked": unpacked, "first": workload.first,
             "first_bytes": workload.entries["stock"][workload.first].size,
+            "first_packed_bytes": workloads.packed_bytes(workload.archives["stock"], workload.first),
             "size": {form: path.stat().st_size for form, path in workload.archives.items()}}
 
 
@@ -174,8 +175,7 @@ def main():
     failures = report.failures(data)
     written = report.write_all(options.output, options.name, data, workloads.cache_folder())
     if options.save:
-        name = f"{data['machine']['date'][:10]}-{options.name}"
-        written = report.write_all(ROOT / "bench" / "results", name, data, workloads.cache_folder())
+        written = report.save(options.name, data, workloads.cache_folder())
     print(report.markdown(data))
     peers.say(f"written: {', '.join(os.path.relpath(path) for path in written)}")
     # A peer that fails is a finding; ours, or any in a test of the harness, is a failure.

@@ -13,7 +13,7 @@ import fetch
 import first_request
 import packed
 import workloads
-from harness import bench, limits, measure, peers, plan, report, verify
+from harness import bench, goals, limits, measure, peers, plan, report, verify
 from harness.zipwrite import DEFLATED, STORED, RepeatedBlock, ZipWriter
 
 
@@ -202,6 +202,22 @@ class Report(unittest.TestCase):
         self.assertIn("| tmpdump | 2.00 [2.00..2.00] | 3.77 |  |  | 250 [250..250] |", text)
         self.assertIn("| curl-bsdtar | failed |", text)
         self.assertIsNone(report.best_peer(data, cell))
+
+
+    def test_a_goal_is_met_or_missed(self):
+        def cell(link, workload, ours, theirs, peer):
+            runs = {name: [{"wall_s": wall, "cpu_s": 1.0, "rss_mb": 60.0, "first_s": 0.05}]
+                    for name, wall in (("tmpdump", ours), (peer, theirs))}
+            return self.cell(link=link, workload=workload, peers={
+                name: {"runs": found, "failure": "", "gaps": "", "gets": 1} for name, found in runs.items()})
+
+        data = self.data(cell("lambda", "face", 1.0, 2.5, "s5cmd-ripunzip"), cell("free", "one", 2.0, 1.0, "curl"))
+        data["peers"] = {"tmpdump": {"output": "tree"}, "curl": {"output": "file"}, "s5cmd-ripunzip": {"output": "tree"}}
+        data["workloads"] = {name: {"size": {"stock": 1}} for name in ("face", "one")}
+        self.assertEqual(goals.goals(data), [("face, lambda, 2cores: tmpdump / s5cmd-ripunzip", 0.4, 0.5),
+                                             ("one, free, 2cores: tmpdump / curl", 2.0, 1.05),
+                                             ("everywhere: peak RSS, MB", 60.0, goals.RSS_MB)])
+        self.assertIn("tmpdump / curl | 2.00 | 1.05 | missed |", goals.markdown(data))
 
 
 class Plan(unittest.TestCase):

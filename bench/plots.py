@@ -95,7 +95,7 @@ def bars_of(data, cells, columns, title):
 def main_picture(data):
     """The biggest workload on every link, for the README."""
     cells = [cell for cell in data["cells"] if cell["setting"] == "2cores"]
-    subject = "torch" if any(cell["workload"] == "torch" for cell in cells) else (cells or data["cells"])[0]["workload"]
+    subject = report.subject(data)
     chosen = [cell for cell in cells or data["cells"] if cell["workload"] == subject and cell["link"] != "lambda-tls"]
     return bars_of(data, chosen or data["cells"][:1], min(3, max(1, len(chosen))),
                    lambda cell: f"{cell['workload']}: {LINKS[cell['link']].title}")

@@ -6,6 +6,7 @@ import datetime
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from harness.links import LINKS
 from harness.settings import SETTINGS
 
 OURS = ("tmpdump", "tmpdump-packed")
+RESULTS = Path(__file__).resolve().parent.parent / "results"
 PLOTS = Path(__file__).resolve().parent.parent / "plots.py"
 
 
@@ -58,6 +60,12 @@ def best_peer(data, cell):
     walls = {name: statistics.median(column(cell, name)) for name, peer in data["peers"].items()
              if name not in OURS and peer["output"] == "tree" and column(cell, name)}
     return min(walls, key=walls.get) if walls else None
+
+
+def subject(data):
+    """The workload that the summary and the main picture show."""
+    names = [cell["workload"] for cell in data["cells"]]
+    return "torch" if "torch" in names or not names else names[0]
 
 
 def failures(data):
@@ -120,6 +128,24 @@ def overview(data):
     return text
 
 
+def summary(data, workload):
+    """Who against links: the table that the README shows."""
+    cells = [cell for cell in data["cells"] if cell["workload"] == workload and cell["setting"] == "2cores"]
+    if not cells:
+        return ""
+    text = (f"\n## {workload} on every link\n\nSeconds to ready, median [fastest..slowest] of {cells[0]['rounds']} interleaved "
+            "rounds.\n\n" + row(["who", *(LINKS[cell["link"]].title for cell in cells)]) + "|---" * (len(cells) + 1) + "|\n")
+    for name, peer in data["peers"].items():
+        walls = [column(cell, name) for cell in cells]
+        if any(walls):
+            title = f"**{peer['title']}**" if name in OURS else peer["title"]
+            text += row([title, *(spread(wall) if wall else "failed" for wall in walls)])
+    facts = data["workloads"][workload]
+    for form in facts["size"]:
+        text += row([f"*computed limit, {form}*", *(f"{limit_s(cell, facts, form):.2f}" for cell in cells)])
+    return text
+
+
 def shapes(data):
     """The shaped links, as curl saw them before anything was measured."""
     text = "\n## The shaped links, as curl sees them\n\n"
@@ -150,7 +176,9 @@ def markdown(data):
     text = (f"# {data['title']}\n\n{at['date']}; {at['cores']} cores of {at['cpu']}, {at['memory_gb']} GB, "
             f"Linux {at['kernel']}; destination on {data['filesystem']}; server and clients on the same cores.\n\n"
             f"`{data['command']}`\n")
-    text += overview(data) + shapes(data) + sweep(data) + "\n## Cells\n"
+    from harness import goals  # which looks at figures as this does
+
+    text += summary(data, subject(data)) + overview(data) + goals.markdown(data) + shapes(data) + sweep(data) + "\n## Cells\n"
     text += "".join(table(data, cell) for cell in data["cells"])
     text += "\n## Versions\n\n"
     for peer in data["peers"].values():
@@ -201,3 +229,10 @@ def write_all(folder, name, data, cache):
 
     written = write(folder, name, data, markdown(data))
     return [written] + draw(peers.environment_of_python(cache) / "bin" / "python", folder, name)
+
+
+def save(name, data, cache):
+    """Under its date into bench/results/, and its picture where the README shows it."""
+    written = write_all(RESULTS, f"{data['machine']['date'][:10]}-{name}", data, cache)
+    shutil.copyfile(written[-1], RESULTS / f"{name}.svg")
+    return written
