@@ -136,7 +136,8 @@ int main(int argc, char** argv) {
   }
   const long long wall = now_ns() - start;
   if (searching && found < 0 && is_whole(&search)) found = wall;
-  fprintf(report, "%lld %lld %lld %ld %d %lld\n", wall, microseconds(usage.ru_utime), microseconds(usage.ru_stime),
-          usage.ru_maxrss, WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), found);
+  fprintf(report, "%lld %lld %lld %ld %d %lld\n", wall, microseconds(usage.ru_utime),
+          microseconds(usage.ru_stime), usage.ru_maxrss,
+          WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status), found);
   return fclose(report) == 0 ? 0 : 1;
 }

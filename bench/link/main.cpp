@@ -82,7 +82,7 @@ void report(const std::exception_ptr& error) {
     std::rethrow_exception(error);
   } catch (const boost::system::system_error&) {
   } catch (const std::exception& e) {
-    std::fprintf(stderr, "bench_link: %s\n", e.what());
+    (void)std::fprintf(stderr, "bench_link: %s\n", e.what());
   }
 }
 
@@ -156,11 +156,11 @@ int main(int argc, char** argv) {
   app.add_option("--tail-ms", arguments.tail_ms, "The same for some answers");
   app.add_option("--tail-share", arguments.tail_share, "How many of them, 0 to 1");
   CLI11_PARSE(app, argc, argv);
-  std::signal(SIGPIPE, SIG_IGN);
+  (void)std::signal(SIGPIPE, SIG_IGN);
   try {
     run(arguments);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_link: %s\n", error.what());
+    (void)std::fprintf(stderr, "bench_link: %s\n", error.what());
     return 1;
   }
   return 0;
