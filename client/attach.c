@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #ifndef F_OFD_GETLK
@@ -84,8 +86,23 @@ static size_t round_up(size_t size, size_t unit) {
   return (size + unit - 1) / unit * unit;
 }
 
-// Maps `file` behind a private area that begins with the attachment. NULL with *code on failure;
-// TMPDUMP_AGAIN: the file has grown since its size was taken.
+// From the file into memory of our own. OK, AGAIN (the file has become shorter), SYSTEM.
+static int read_at(int file, void* out, size_t size, uint64_t offset) {
+  unsigned char* at = out;
+  while (size > 0) {
+    const long got = syscall(SYS_pread64, file, at, size, (off_t)offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return TMPDUMP_SYSTEM;
+    if (got == 0) return TMPDUMP_AGAIN;
+    at += got;
+    offset += (uint64_t)got;
+    size -= (size_t)got;
+  }
+  return TMPDUMP_OK;
+}
+
+// Maps `file` behind its copy, and that behind the attachment. NULL with *code on failure; TMPDUMP_AGAIN: the
+// file's size has changed since it was taken.
 static struct tmpdump_attachment* map_manifest(int file, const struct stat* status, bool writable,
                                                int* code) {
   const uint64_t size = (uint64_t)status->st_size;
@@ -94,46 +111,44 @@ static struct tmpdump_attachment* map_manifest(int file, const struct stat* stat
     return NULL;
   }
   const size_t page = (size_t)sysconf(_SC_PAGESIZE);
-  // An entry takes at least this much of the file, so the bitmap is large enough for any count that passes
-  // the checks.
+  // An entry takes at least this much of the file, so the bits are enough for any count that passes the
+  // checks.
   const size_t entry_size = sizeof(struct tmpdump_manifest_entry) + sizeof(struct tmpdump_manifest_progress);
   const size_t bitmap = (size_t)size / entry_size / 8 + 1;
-  const size_t area = round_up(sizeof(struct tmpdump_attachment) + bitmap, page);
-  const size_t reserved = area + round_up((size_t)size, page);
+  const size_t area = round_up(sizeof(struct tmpdump_attachment) + 3 * bitmap, page);
+  const size_t whole = round_up((size_t)size, page);
+  const size_t reserved = area + 2 * whole;
   unsigned char* base = mmap(NULL, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (base == MAP_FAILED) {
     *code = TMPDUMP_SYSTEM;
     return NULL;
   }
-  const int protection = writable ? PROT_READ | PROT_WRITE : PROT_READ;
-  if (mmap(base + area, (size_t)size, protection, MAP_SHARED | MAP_FIXED, file, 0) == MAP_FAILED) {
-    const int saved = errno;
-    munmap(base, reserved);
-    errno = saved;
-    *code = TMPDUMP_SYSTEM;
-    return NULL;
-  }
+  *code = TMPDUMP_SYSTEM;
+  enum tmpdump_view_result opened = TMPDUMP_VIEW_BAD;
   struct tmpdump_attachment* attachment = (struct tmpdump_attachment*)base;
-  attachment->reserved = reserved;
-  attachment->writable = writable;
-  attachment->device = status->st_dev;
-  attachment->inode = status->st_ino;
-  attachment->done = base + sizeof *attachment;
-  switch (tmpdump_view_open(&attachment->view, base + area, size)) {
-  case TMPDUMP_VIEW_OK:
-    attachment->listed = attachment->view.entries != NULL;
-    return attachment;
-  case TMPDUMP_VIEW_SHORT:
-    *code = TMPDUMP_AGAIN;
-    break;
-  case TMPDUMP_VIEW_VERSION:
-    *code = TMPDUMP_VERSION;
-    break;
-  case TMPDUMP_VIEW_BAD:
-    *code = TMPDUMP_BAD_MANIFEST;
-    break;
+  if (mmap(base + area + whole, (size_t)size, PROT_READ, MAP_SHARED | MAP_FIXED, file, 0) != MAP_FAILED) {
+    *code = read_at(file, base + area, (size_t)size, 0);
   }
+  if (*code == TMPDUMP_OK) {
+    attachment->reserved = reserved;
+    attachment->writable = writable;
+    attachment->device = status->st_dev;
+    attachment->inode = status->st_ino;
+    attachment->copy = base + area;
+    attachment->shared = base + area + whole;
+    attachment->done = base + sizeof *attachment;
+    attachment->published = attachment->done + bitmap;
+    attachment->noted = attachment->published + bitmap;
+    opened = tmpdump_view_open(&attachment->view, base + area, size);
+    attachment->listed = attachment->view.entries != NULL;
+    if (opened == TMPDUMP_VIEW_OK) return attachment;
+    *code = opened == TMPDUMP_VIEW_SHORT     ? TMPDUMP_AGAIN
+            : opened == TMPDUMP_VIEW_VERSION ? TMPDUMP_VERSION
+                                             : TMPDUMP_BAD_MANIFEST;
+  }
+  const int saved = errno;
   munmap(base, reserved);
+  errno = saved;
   return NULL;
 }
 
@@ -200,26 +215,129 @@ static struct tmpdump_attachment* attach_anew(const char* destination, int* code
   return attachment;
 }
 
-static bool outdated(const struct tmpdump_attachment* attachment) {
-  const uint32_t state = tmpdump_load32(&attachment->view.header->state);
-  if (state == TMPDUMP_STATE_SUPERSEDED) return true;
-  return !attachment->listed &&
-         (state == TMPDUMP_STATE_LISTED || state == TMPDUMP_STATE_READY ||
-          (state == TMPDUMP_STATE_FAILED && tmpdump_peek64(&attachment->view.header->entries_offset) != 0));
+const uint32_t* tmpdump_shared_word(const struct tmpdump_attachment* attachment, const uint32_t* word) {
+  return (const uint32_t*)(attachment->shared + ((const unsigned char*)word - attachment->copy));
+}
+
+int tmpdump_look(const struct tmpdump_attachment* attachment, const uint32_t* word, uint32_t guess,
+                 uint32_t* value) {
+  const uint32_t* shared = tmpdump_shared_word(attachment, word);
+  // States only go up, a few times: who meets none of them in so many rounds has no state before it.
+  for (uint32_t attempt = 0; attempt < 3 * (TMPDUMP_STATE_SUPERSEDED + 1); ++attempt) {
+    const uint32_t candidate = (guess + attempt) % (TMPDUMP_STATE_SUPERSEDED + 1);
+    // Wakes nobody, moves nobody: what is left is the comparison.
+    if (syscall(SYS_futex, shared, FUTEX_CMP_REQUEUE, 0, NULL, shared, candidate) >= 0) {
+      // What the word guards was read before it only if the kernel had let it.
+      __atomic_thread_fence(__ATOMIC_ACQUIRE);
+      *value = candidate;
+      return TMPDUMP_OK;
+    }
+    if (errno == EFAULT) return TMPDUMP_BAD_MANIFEST; // the file was truncated under us
+    if (errno != EAGAIN) return TMPDUMP_SYSTEM;
+  }
+  return TMPDUMP_BAD_MANIFEST;
+}
+
+// Opened for a moment: a program may close or reuse any descriptor that we kept.
+static int open_again(const struct tmpdump_attachment* attachment, int mode, int* code) {
+  const int directory = open_directory(attachment->destination, NULL, NULL, code);
+  if (directory < 0) return -1;
+  const int file = open_at(directory, TMPDUMP_MANIFEST_NAME, mode | O_NOFOLLOW | O_NONBLOCK);
+  if (file < 0) *code = code_of_errno();
+  close_quietly(directory);
+  if (file < 0) return -1;
+  struct stat status;
+  if (file_status(file, &status) != 0) {
+    *code = TMPDUMP_SYSTEM;
+  } else if (status.st_ino != attachment->inode || status.st_dev != attachment->device) {
+    *code = TMPDUMP_AGAIN;
+  } else if ((uint64_t)status.st_size < attachment->view.size) {
+    *code = TMPDUMP_BAD_MANIFEST;
+  } else {
+    return file;
+  }
+  close_quietly(file);
+  return -1;
+}
+
+static uint64_t offset_of(const struct tmpdump_attachment* attachment, const void* bytes) {
+  return (uint64_t)((const unsigned char*)bytes - attachment->copy);
+}
+
+int tmpdump_fetch(const struct tmpdump_attachment* attachment, const void* bytes, void* out, size_t size) {
+  int code = TMPDUMP_OK;
+  const int file = open_again(attachment, O_RDONLY, &code);
+  if (file < 0) return code;
+  code = read_at(file, out, size, offset_of(attachment, bytes));
+  close_quietly(file);
+  return code == TMPDUMP_AGAIN ? TMPDUMP_BAD_MANIFEST : code;
+}
+
+int tmpdump_note(const struct tmpdump_attachment* attachment, const uint64_t* word, uint64_t value) {
+  int code = TMPDUMP_OK;
+  const int file = open_again(attachment, O_RDWR, &code);
+  if (file < 0) return code;
+  uint64_t before = 0;
+  const uint64_t offset = offset_of(attachment, word);
+  code = read_at(file, &before, sizeof before, offset);
+  // Two clients may both find nothing; their times are the same for all that is done with them.
+  if (code == TMPDUMP_OK && before == 0 &&
+      syscall(SYS_pwrite64, file, &value, sizeof value, (off_t)offset) != (long)sizeof value) {
+    code = TMPDUMP_SYSTEM;
+  }
+  close_quietly(file);
+  return code == TMPDUMP_AGAIN ? TMPDUMP_BAD_MANIFEST : code;
+}
+
+// How late it is noticed that another daemon has begun after one that was ready: for who asks for a file that
+// is there, as all calls of a function that runs do. It spares them the system call.
+static const uint64_t ready_lasts_ns = 10000000;
+
+static uint64_t coarse_now_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+// OK: it is the current one, as far as can be seen. AGAIN: there is a later one.
+static int look_whether_current(struct tmpdump_attachment* attachment) {
+  const uint64_t looked = __atomic_load_n(&attachment->ready_looked_ns, __ATOMIC_RELAXED);
+  const uint64_t now = looked != 0 ? coarse_now_ns() : 0;
+  if (looked != 0 && now - looked < ready_lasts_ns) return TMPDUMP_OK;
+  uint32_t state = 0;
+  const uint32_t likely = looked != 0          ? TMPDUMP_STATE_READY
+                          : attachment->listed ? TMPDUMP_STATE_LISTED
+                                               : TMPDUMP_STATE_STARTING;
+  int code = tmpdump_look(attachment, &attachment->view.header->state, likely, &state);
+  if (code != TMPDUMP_OK) return code;
+  if (state == TMPDUMP_STATE_READY && attachment->listed) {
+    __atomic_store_n(&attachment->ready_looked_ns, now != 0 ? now : coarse_now_ns(), __ATOMIC_RELAXED);
+  }
+  if (state == TMPDUMP_STATE_SUPERSEDED) return TMPDUMP_AGAIN;
+  if (attachment->listed) return TMPDUMP_OK;
+  if (state == TMPDUMP_STATE_LISTED || state == TMPDUMP_STATE_READY) return TMPDUMP_AGAIN;
+  if (state != TMPDUMP_STATE_FAILED) return TMPDUMP_OK;
+  uint64_t entries = 0; // of a listing that came before it failed
+  code = tmpdump_fetch(attachment, &attachment->view.header->entries_offset, &entries, sizeof entries);
+  if (code == TMPDUMP_NO_DAEMON) return TMPDUMP_OK;
+  return code == TMPDUMP_OK && entries != 0 ? TMPDUMP_AGAIN : code;
 }
 
 int tmpdump_attach(struct tmpdump_client* client, const struct tmpdump_attachment* stale,
                    const struct tmpdump_attachment** out) {
   struct tmpdump_attachment* current = __atomic_load_n(&client->current, __ATOMIC_ACQUIRE);
-  while (current == NULL || current == stale || outdated(current)) {
-    int code = TMPDUMP_SYSTEM;
+  for (;;) {
+    int code = current == NULL || current == stale ? TMPDUMP_AGAIN : look_whether_current(current);
+    if (code == TMPDUMP_OK) break;
+    // Superseded, or damaged: perhaps there is a good one at the name by now.
+    code = TMPDUMP_SYSTEM;
     const char* destination = current != NULL ? current->destination : tmpdump_client_destination(client);
     struct tmpdump_attachment* next = attach_anew(destination, &code);
     if (next == NULL) return code;
     if (current != NULL && next->inode == current->inode && next->device == current->device &&
-        next->listed == current->listed) {
-      // A generation is marked as superseded only after its successor has taken the name, so this one lies;
-      // going round again would never end.
+        (current->listed || !next->listed)) {
+      // A generation is marked as superseded only after its successor has taken the name, and a listing is
+      // never taken back, so this one lies; going round again would never end.
       munmap(next, next->reserved);
       return TMPDUMP_BAD_MANIFEST;
     }
@@ -251,9 +369,11 @@ enum tmpdump_liveness tmpdump_liveness(const struct tmpdump_attachment* attachme
   if (directory < 0) return code == TMPDUMP_NO_DAEMON ? TMPDUMP_DEAD : TMPDUMP_ALIVE;
   enum tmpdump_liveness liveness = TMPDUMP_ALIVE;
   struct stat status;
-  if (name_status(directory, TMPDUMP_MANIFEST_NAME, &status) == 0 &&
-      (status.st_ino != attachment->inode || status.st_dev != attachment->device)) {
+  const bool named = name_status(directory, TMPDUMP_MANIFEST_NAME, &status) == 0;
+  if (named && (status.st_ino != attachment->inode || status.st_dev != attachment->device)) {
     liveness = TMPDUMP_REPLACED;
+  } else if (named && (uint64_t)status.st_size < attachment->view.size) {
+    liveness = TMPDUMP_CUT;
   } else {
     const int lock = open_at(directory, TMPDUMP_MANIFEST_LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     if (lock < 0) {

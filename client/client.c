@@ -68,33 +68,46 @@ int tmpdump_client_wait_use(struct tmpdump_client* client, const char* path, enu
   return code;
 }
 
+// As it is now, or as it was when we attached where somebody has removed the file since.
+static int fetch_header(struct tmpdump_client* client, const struct tmpdump_attachment** attachment,
+                        struct tmpdump_manifest_header* header) {
+  int code = TMPDUMP_OK;
+  do {
+    code = tmpdump_attach(client, code == TMPDUMP_AGAIN ? *attachment : NULL, attachment);
+    if (code == TMPDUMP_OK) code = tmpdump_fetch(*attachment, (*attachment)->copy, header, sizeof *header);
+    if (code == TMPDUMP_NO_DAEMON && *attachment != NULL) {
+      memcpy(header, (*attachment)->copy, sizeof *header);
+      code = tmpdump_look(*attachment, &(*attachment)->view.header->state, header->state, &header->state);
+    }
+    if (code == TMPDUMP_OK && header->state == TMPDUMP_STATE_SUPERSEDED) code = TMPDUMP_AGAIN;
+  } while (code == TMPDUMP_AGAIN);
+  return code;
+}
+
 int tmpdump_client_status(struct tmpdump_client* client, struct tmpdump_report* out) {
   if (out == NULL || out->size < sizeof out->size) return TMPDUMP_INVALID;
   struct tmpdump_report report = {.size = out->size};
   const struct tmpdump_attachment* attachment = NULL;
-  int code = TMPDUMP_OK;
-  do {
-    code = tmpdump_attach(client, attachment, &attachment);
-    if (code == TMPDUMP_OK) report.state = tmpdump_load32(&attachment->view.header->state);
-  } while (code == TMPDUMP_OK && report.state == TMPDUMP_STATE_SUPERSEDED);
+  struct tmpdump_manifest_header header;
+  const int code = fetch_header(client, &attachment, &header);
   if (code == TMPDUMP_OK) {
-    const struct tmpdump_manifest_header* header = attachment->view.header;
+    report.state = header.state;
     report.daemon_alive = tmpdump_liveness(attachment) == TMPDUMP_ALIVE;
-    if (report.state == TMPDUMP_STATE_FAILED) report.failure_code = tmpdump_peek32(&header->failure_code);
-    report.pid = tmpdump_peek32(&header->pid);
-    report.generation = tmpdump_peek64(&header->generation);
-    report.started_ns = tmpdump_peek64(&header->started_ns);
-    report.listed_ns = tmpdump_peek64(&header->listed_ns);
-    report.finished_ns = tmpdump_peek64(&header->finished_ns);
-    report.files_total = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_TOTAL]);
-    report.files_published = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_PUBLISHED]);
-    report.files_kept = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_FILES_KEPT]);
-    report.bytes_total = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_TOTAL]);
-    report.bytes_published = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_PUBLISHED]);
-    report.bytes_received = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_BYTES_RECEIVED]);
-    report.requests = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_REQUESTS]);
-    report.retries = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_RETRIES]);
-    report.hedges = tmpdump_peek64(&header->counters[TMPDUMP_COUNTER_HEDGES]);
+    if (report.state == TMPDUMP_STATE_FAILED) report.failure_code = header.failure_code;
+    report.pid = header.pid;
+    report.generation = header.generation;
+    report.started_ns = header.started_ns;
+    report.listed_ns = header.listed_ns;
+    report.finished_ns = header.finished_ns;
+    report.files_total = header.counters[TMPDUMP_COUNTER_FILES_TOTAL];
+    report.files_published = header.counters[TMPDUMP_COUNTER_FILES_PUBLISHED];
+    report.files_kept = header.counters[TMPDUMP_COUNTER_FILES_KEPT];
+    report.bytes_total = header.counters[TMPDUMP_COUNTER_BYTES_TOTAL];
+    report.bytes_published = header.counters[TMPDUMP_COUNTER_BYTES_PUBLISHED];
+    report.bytes_received = header.counters[TMPDUMP_COUNTER_BYTES_RECEIVED];
+    report.requests = header.counters[TMPDUMP_COUNTER_REQUESTS];
+    report.retries = header.counters[TMPDUMP_COUNTER_RETRIES];
+    report.hedges = header.counters[TMPDUMP_COUNTER_HEDGES];
   }
   const size_t known = out->size < sizeof report ? out->size : sizeof report;
   memcpy(out, &report, known);
@@ -104,18 +117,15 @@ int tmpdump_client_status(struct tmpdump_client* client, struct tmpdump_report* 
 
 size_t tmpdump_client_reason(struct tmpdump_client* client, char* buffer, size_t size) {
   const struct tmpdump_attachment* attachment = NULL;
+  struct tmpdump_manifest_header header;
   size_t length = 0;
-  const char* reason = NULL;
-  if (tmpdump_attach(client, NULL, &attachment) == TMPDUMP_OK &&
-      tmpdump_load32(&attachment->view.header->state) == TMPDUMP_STATE_FAILED) {
-    reason = attachment->view.header->reason;
-    length = tmpdump_peek32(&attachment->view.header->reason_size);
-    if (length > sizeof attachment->view.header->reason) length = sizeof attachment->view.header->reason;
+  if (fetch_header(client, &attachment, &header) == TMPDUMP_OK && header.state == TMPDUMP_STATE_FAILED) {
+    length = header.reason_size < sizeof header.reason ? header.reason_size : sizeof header.reason;
   }
   if (buffer == NULL || size == 0) return length;
   const size_t copied = length < size ? length : size - 1;
   for (size_t i = 0; i < copied; ++i) {
-    const unsigned char byte = (unsigned char)reason[i];
+    const unsigned char byte = (unsigned char)header.reason[i];
     buffer[i] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte; // a log line must not be forged
   }
   buffer[copied] = '\0';

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Between the files of the client library, and for its tests. Nothing here is exported.
 //
+// The file may be cut or scribbled over by others while we look, and a touch beyond its end is a SIGBUS in a
+// process that is not ours. So the mapping is never touched: it is the address by which the kernel, which
+// answers EFAULT, compares and sleeps on futex words. What is read is read from the file, into memory of our
+// own.
+//
 // Thread safety without locks (a lock that a forked child inherits held would never open):
-// 1. An attachment is immutable once it is visible, but for `done`, whose bits only go from 0 to 1.
+// 1. An attachment is immutable once it is visible, but for bits that only go from 0 to 1, the moment of the
+// last
+//    look, and copies of needed lists, which are the same whoever fetches them.
 // 2. client->current goes from one attachment to the next by compare-and-swap; who loses unmaps its own.
 // 3. Older attachments stay mapped, since another thread may read them: at most two a generation.
 #ifndef TMPDUMP_CLIENT_INTERNAL_H
@@ -19,14 +26,19 @@ extern "C" {
 #endif
 
 struct tmpdump_attachment {
-  struct tmpdump_view view;
+  struct tmpdump_view view; // of `copy`; of what changes there, only what it was when we attached
   struct tmpdump_attachment* older;
-  size_t reserved; // bytes of address space, this struct, `done` and the file's mapping
+  size_t reserved; // bytes of address space: this struct, the bits, the copy and the file's mapping
+  unsigned char* copy;
+  const unsigned char* shared; // the file's mapping
   dev_t device;
   ino_t inode;
   bool writable; // first-wait times can be recorded
   bool listed;
-  unsigned char* done; // bit i: entry i and all that it needs is published
+  // A bit an entry: it and all that it needs is published; it is; its first wait is noted.
+  unsigned char *done, *published, *noted;
+  unsigned all_noted;       // the first wait for everything is
+  uint64_t ready_looked_ns; // CLOCK_MONOTONIC_COARSE; 0: it was not seen to be ready
   size_t destination_size;
   size_t real_size;
   char destination[PATH_MAX]; // as the environment spells it, without trailing slashes
@@ -64,10 +76,21 @@ const char* tmpdump_client_destination(const struct tmpdump_client* client);
 int tmpdump_attach(struct tmpdump_client* client, const struct tmpdump_attachment* stale,
                    const struct tmpdump_attachment** out);
 
+// The word of the file that `word` is the copy of: OK with *value, or BAD_MANIFEST. `guess`: tried first.
+int tmpdump_look(const struct tmpdump_attachment* attachment, const uint32_t* word, uint32_t guess,
+                 uint32_t* value);
+// The address that the kernel knows it by.
+const uint32_t* tmpdump_shared_word(const struct tmpdump_attachment* attachment, const uint32_t* word);
+// Reads the file's bytes whose copy is at `bytes`; or writes them, where they are zero. AGAIN: another
+// manifest is at the name. NO_DAEMON: none is.
+int tmpdump_fetch(const struct tmpdump_attachment* attachment, const void* bytes, void* out, size_t size);
+int tmpdump_note(const struct tmpdump_attachment* attachment, const uint64_t* word, uint64_t value);
+
 enum tmpdump_liveness {
   TMPDUMP_ALIVE, // or it cannot be told
   TMPDUMP_DEAD,
   TMPDUMP_REPLACED, // another manifest is at the name
+  TMPDUMP_CUT,      // this one has become shorter
 };
 enum tmpdump_liveness tmpdump_liveness(const struct tmpdump_attachment* attachment);
 
@@ -85,6 +108,10 @@ int tmpdump_wait_listed(const struct tmpdump_attachment* attachment, struct tmpd
 // Only that entry. `used` notes that a client asked for it.
 int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t entry, bool used,
                        struct tmpdump_deadline* deadline);
+// What a published entry needs, as tmpdump_view_needed().
+int tmpdump_needed(const struct tmpdump_attachment* attachment, uint32_t entry, const uint32_t** list,
+                   uint32_t* count);
+bool tmpdump_is_published(const struct tmpdump_attachment* attachment, uint32_t entry);
 int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t entry,
                          struct tmpdump_deadline* deadline);
 

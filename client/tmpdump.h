@@ -17,8 +17,8 @@
 //   returns TMPDUMP_SYSTEM, errno. They are not async-signal-safe.
 // - What the manifest says is believed only if it and its directory belong to root or to the effective user
 // and
-//   nobody else may write them. A damaged manifest is an error, never a crash; a manifest that its own owner
-//   truncates while it is mapped is outside of what a process can defend itself against (SIGBUS).
+//   nobody else may write them. A damaged manifest is an error, never a crash, also one that is truncated
+//   or written over while somebody waits.
 #ifndef TMPDUMP_H
 #define TMPDUMP_H
 

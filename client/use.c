@@ -9,19 +9,17 @@ static uint32_t kind_of(const struct tmpdump_view* view, uint32_t entry) {
   return tmpdump_peek32(&view->entries[entry].kind);
 }
 
-static bool is_published(const struct tmpdump_view* view, uint32_t entry) {
-  return tmpdump_load32(&view->progress[entry].state) == TMPDUMP_ENTRY_PUBLISHED;
-}
-
 // OK with *target where the published link leads to an entry; NOT_IN_ARCHIVE where it leads elsewhere, or to
 // a directory that has no entry. A target that the daemon could not tell is waited for with all the others.
 static int read_link(const struct tmpdump_attachment* attachment, uint32_t link, uint32_t* target,
                      struct tmpdump_deadline* deadline) {
   const uint32_t* list = NULL;
   uint32_t count = 0;
-  if (!tmpdump_view_needed(&attachment->view, link, &list, &count)) return TMPDUMP_BAD_MANIFEST;
+  int code = tmpdump_needed(attachment, link, &list, &count);
+  if (code == TMPDUMP_NO_DAEMON) count = TMPDUMP_NEEDS_EVERYTHING; // somebody removed what told it
+  if (code != TMPDUMP_OK && code != TMPDUMP_NO_DAEMON) return code;
   if (count == TMPDUMP_NEEDS_EVERYTHING) {
-    const int code = tmpdump_wait_ready(attachment, deadline);
+    code = tmpdump_wait_ready(attachment, deadline);
     return code == TMPDUMP_OK ? TMPDUMP_NOT_IN_ARCHIVE : code;
   }
   if (count != 1) return TMPDUMP_NOT_IN_ARCHIVE;
@@ -92,7 +90,7 @@ static int wait_implied(const struct tmpdump_attachment* attachment, const char*
   for (uint32_t entry = 0; entry < view->entry_count; ++entry) {
     size_t size = 0;
     if (below(view, entry, top, top_size, &size) == NULL) continue;
-    if (is_published(view, entry)) return TMPDUMP_OK;
+    if (tmpdump_is_published(attachment, entry)) return TMPDUMP_OK;
     if (first == UINT32_MAX) first = entry;
   }
   return first == UINT32_MAX ? TMPDUMP_NOT_IN_ARCHIVE
@@ -158,9 +156,11 @@ int tmpdump_wait_use(const struct tmpdump_attachment* attachment, const char* pa
     if (entry != UINT32_MAX) return wait_found(attachment, entry, use, deadline);
   }
   // What is left is no entry. Once everything is there, nothing that a listing lacks can come any more.
-  if (use == TMPDUMP_USE_LOAD || tmpdump_load32(&attachment->view.header->state) == TMPDUMP_STATE_READY) {
-    return TMPDUMP_NOT_IN_ARCHIVE;
-  }
+  if (use == TMPDUMP_USE_LOAD) return TMPDUMP_NOT_IN_ARCHIVE;
+  uint32_t state = 0;
+  const int looked = tmpdump_look(attachment, &attachment->view.header->state, TMPDUMP_STATE_LISTED, &state);
+  if (looked != TMPDUMP_OK) return looked;
+  if (state == TMPDUMP_STATE_READY) return TMPDUMP_NOT_IN_ARCHIVE;
   if (clean_size > 0) {
     const int code = wait_implied(attachment, clean, clean_size, deadline);
     if (code != TMPDUMP_OK) return code;

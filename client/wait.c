@@ -26,11 +26,15 @@ static int death(const struct tmpdump_attachment* attachment, const uint32_t* wo
     return TMPDUMP_OK;
   case TMPDUMP_REPLACED:
     return TMPDUMP_AGAIN;
+  case TMPDUMP_CUT:
+    return TMPDUMP_BAD_MANIFEST;
   case TMPDUMP_DEAD:
     break;
   }
   // It may have changed the word and then ended, all between our last look and the look at the lock.
-  return tmpdump_load32(word) == expected ? TMPDUMP_DAEMON_DIED : TMPDUMP_OK;
+  uint32_t value = 0;
+  const int code = tmpdump_look(attachment, word, expected, &value);
+  return code == TMPDUMP_OK && value == expected ? TMPDUMP_DAEMON_DIED : code;
 }
 
 // Sleeps while *word is `expected`, at most one slice. OK: look again.
@@ -47,11 +51,16 @@ static int sleep_on(const struct tmpdump_attachment* attachment, const uint32_t*
     if (code != TMPDUMP_OK) return code;
     deadline->look_at_ns = now + liveness_slice_ns;
   }
-  if (now >= deadline->at_ns) return tmpdump_load32(word) == expected ? TMPDUMP_TIMEOUT : TMPDUMP_OK;
+  if (now >= deadline->at_ns) {
+    uint32_t value = 0;
+    const int code = tmpdump_look(attachment, word, expected, &value);
+    return code == TMPDUMP_OK && value == expected ? TMPDUMP_TIMEOUT : code;
+  }
   const uint64_t until = deadline->at_ns < deadline->look_at_ns ? deadline->at_ns : deadline->look_at_ns;
   const struct timespec limit = {.tv_sec = 0, .tv_nsec = (long)(until - now)}; // below a second: one slice
   // Shared, not FUTEX_PRIVATE: the key is the file's page. Works on a read-only mapping too.
-  if (syscall(SYS_futex, word, FUTEX_WAIT, expected, &limit, NULL, 0) == 0) return TMPDUMP_OK;
+  const uint32_t* shared = tmpdump_shared_word(attachment, word);
+  if (syscall(SYS_futex, shared, FUTEX_WAIT, expected, &limit, NULL, 0) == 0) return TMPDUMP_OK;
   switch (errno) {
   case EAGAIN:
   case EINTR:
@@ -64,30 +73,57 @@ static int sleep_on(const struct tmpdump_attachment* attachment, const uint32_t*
   }
 }
 
-static void note_first_wait(const struct tmpdump_attachment* attachment, uint64_t* word) {
-  if (!attachment->writable || tmpdump_peek64(word) != 0) return;
-  uint64_t none = 0;
-  __atomic_compare_exchange_n(word, &none, now_ns(), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+static bool has_bit(const unsigned char* bits, uint32_t index) {
+  const unsigned byte = __atomic_load_n(&bits[index / 8], __ATOMIC_ACQUIRE);
+  return (byte >> (index % 8) & 1U) != 0;
+}
+
+// What it was before.
+static bool set_bit(unsigned char* bits, uint32_t index) {
+  const unsigned char bit = (unsigned char)(1U << (index % 8));
+  return (__atomic_fetch_or(&bits[index / 8], bit, __ATOMIC_ACQ_REL) & bit) != 0;
+}
+
+// Once a process. That it cannot be noted is nobody's error.
+static void note_first_wait(const struct tmpdump_attachment* attachment, uint32_t entry) {
+  if (!attachment->writable || has_bit(attachment->noted, entry) || set_bit(attachment->noted, entry)) return;
+  const int saved = errno;
+  (void)tmpdump_note(attachment, &attachment->view.progress[entry].first_wait_ns, now_ns());
+  errno = saved;
+}
+
+static void note_first_wait_for_all(const struct tmpdump_attachment* attachment) {
+  unsigned* noted = (unsigned*)&attachment->all_noted;
+  if (!attachment->writable || __atomic_exchange_n(noted, 1, __ATOMIC_RELAXED) != 0) return;
+  const int saved = errno;
+  (void)tmpdump_note(attachment, &attachment->view.header->first_wait_ns, now_ns());
+  errno = saved;
 }
 
 int tmpdump_wait_listed(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline) {
-  const uint32_t* word = &attachment->view.header->state;
+  const struct tmpdump_manifest_header* header = attachment->view.header;
   for (;;) {
-    const uint32_t state = tmpdump_load32(word);
+    uint32_t state = 0;
+    int code = tmpdump_look(attachment, &header->state, TMPDUMP_STATE_STARTING, &state);
+    if (code != TMPDUMP_OK) return code;
     if (state == TMPDUMP_STATE_FAILED) {
-      return tmpdump_peek64(&attachment->view.header->entries_offset) != 0 ? TMPDUMP_AGAIN : TMPDUMP_FAILED;
+      uint64_t entries = 0;
+      code = tmpdump_fetch(attachment, &header->entries_offset, &entries, sizeof entries);
+      if (code != TMPDUMP_OK && code != TMPDUMP_NO_DAEMON) return code;
+      return entries != 0 ? TMPDUMP_AGAIN : TMPDUMP_FAILED;
     }
     if (state != TMPDUMP_STATE_STARTING) return TMPDUMP_AGAIN;
-    const int code = sleep_on(attachment, word, state, deadline);
+    code = sleep_on(attachment, &header->state, state, deadline);
     if (code != TMPDUMP_OK) return code;
   }
 }
 
 int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline) {
   const uint32_t* word = &attachment->view.header->state;
-  note_first_wait(attachment, &attachment->view.header->first_wait_ns);
-  for (;;) {
-    const uint32_t state = tmpdump_load32(word);
+  note_first_wait_for_all(attachment);
+  for (uint32_t state = TMPDUMP_STATE_LISTED;;) {
+    int code = tmpdump_look(attachment, word, state, &state);
+    if (code != TMPDUMP_OK) return code;
     switch (state) {
     case TMPDUMP_STATE_READY:
       return TMPDUMP_OK;
@@ -101,18 +137,22 @@ int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdu
     default:
       return TMPDUMP_BAD_MANIFEST;
     }
-    const int code = sleep_on(attachment, word, state, deadline);
+    code = sleep_on(attachment, word, state, deadline);
     if (code != TMPDUMP_OK) return code;
   }
 }
 
 int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t entry, bool used,
                        struct tmpdump_deadline* deadline) {
-  struct tmpdump_manifest_progress* progress = &attachment->view.progress[entry];
-  if (used) note_first_wait(attachment, &progress->first_wait_ns);
-  for (;;) {
-    switch (tmpdump_load32(&progress->state)) {
+  const uint32_t* word = &attachment->view.progress[entry].state;
+  if (used) note_first_wait(attachment, entry);
+  if (has_bit(attachment->published, entry)) return TMPDUMP_OK; // that is never taken back
+  for (uint32_t state = TMPDUMP_ENTRY_PENDING;;) {
+    int code = tmpdump_look(attachment, word, state, &state);
+    if (code != TMPDUMP_OK) return code;
+    switch (state) {
     case TMPDUMP_ENTRY_PUBLISHED:
+      (void)set_bit(attachment->published, entry);
       return TMPDUMP_OK;
     case TMPDUMP_ENTRY_PENDING:
       break;
@@ -123,18 +163,45 @@ int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t ent
     default:
       return TMPDUMP_BAD_MANIFEST;
     }
-    const int code = sleep_on(attachment, &progress->state, TMPDUMP_ENTRY_PENDING, deadline);
+    code = sleep_on(attachment, word, TMPDUMP_ENTRY_PENDING, deadline);
     if (code != TMPDUMP_OK) return code;
   }
 }
 
-static bool is_done(const struct tmpdump_attachment* attachment, uint32_t entry) {
-  const unsigned bits = __atomic_load_n(&attachment->done[entry / 8], __ATOMIC_ACQUIRE);
-  return (bits >> (entry % 8) & 1U) != 0;
+bool tmpdump_is_published(const struct tmpdump_attachment* attachment, uint32_t entry) {
+  uint32_t state = TMPDUMP_ENTRY_PENDING;
+  if (has_bit(attachment->published, entry)) return true;
+  if (tmpdump_look(attachment, &attachment->view.progress[entry].state, TMPDUMP_ENTRY_PENDING, &state) !=
+          TMPDUMP_OK ||
+      state != TMPDUMP_ENTRY_PUBLISHED) {
+    return false;
+  }
+  (void)set_bit(attachment->published, entry);
+  return true;
 }
 
-static void set_done(const struct tmpdump_attachment* attachment, uint32_t entry) {
-  __atomic_fetch_or(&attachment->done[entry / 8], (unsigned char)(1U << (entry % 8)), __ATOMIC_RELEASE);
+int tmpdump_needed(const struct tmpdump_attachment* attachment, uint32_t entry, const uint32_t** list,
+                   uint32_t* count) {
+  const struct tmpdump_view* view = &attachment->view;
+  struct tmpdump_manifest_progress now;
+  int code = tmpdump_fetch(attachment, &view->progress[entry], &now, sizeof now);
+  if (code != TMPDUMP_OK) return code;
+  *count = now.needed_count;
+  *list = view->needed;
+  if (*count != TMPDUMP_NEEDS_EVERYTHING) {
+    if (now.needed_first > view->needed_capacity || *count > view->needed_capacity - now.needed_first) {
+      return TMPDUMP_BAD_MANIFEST;
+    }
+    *list = view->needed + now.needed_first;
+    // Into the copy's own place of it; what another thread puts there meanwhile are the same bytes.
+    if (*count > 0) {
+      code = tmpdump_fetch(attachment, *list, (uint32_t*)*list, (size_t)*count * sizeof **list);
+      if (code != TMPDUMP_OK) return code;
+    }
+  }
+  return tmpdump_manifest_needed_check(now.needed_first, *count, *list) == now.needed_check
+             ? TMPDUMP_OK
+             : TMPDUMP_BAD_MANIFEST;
 }
 
 // Breadth first from `queue`[0]; `queue` has room for every entry, `seen` is one zero bit an entry. An
@@ -145,11 +212,14 @@ static int wait_all_needed(const struct tmpdump_attachment* attachment, uint32_t
   uint32_t tail = 1;
   seen[queue[0] / 8] = (unsigned char)(1U << (queue[0] % 8));
   for (uint32_t head = 0; head < tail; ++head) {
-    const int code = tmpdump_wait_entry(attachment, queue[head], true, deadline);
+    int code = tmpdump_wait_entry(attachment, queue[head], true, deadline);
     if (code != TMPDUMP_OK) return code;
     const uint32_t* list = NULL;
     uint32_t count = 0;
-    if (!tmpdump_view_needed(view, queue[head], &list, &count)) return TMPDUMP_BAD_MANIFEST;
+    code = tmpdump_needed(attachment, queue[head], &list, &count);
+    // Somebody removed it, and what it told: good where nothing can be missing, else the daemon is cut off.
+    if (code == TMPDUMP_NO_DAEMON) return tmpdump_wait_ready(attachment, deadline);
+    if (code != TMPDUMP_OK) return code;
     if (count == TMPDUMP_NEEDS_EVERYTHING) return tmpdump_wait_ready(attachment, deadline);
     for (uint32_t i = 0; i < count; ++i) {
       const uint32_t next = tmpdump_peek32(&list[i]);
@@ -157,11 +227,11 @@ static int wait_all_needed(const struct tmpdump_attachment* attachment, uint32_t
       const unsigned char bit = (unsigned char)(1U << (next % 8));
       if ((seen[next / 8] & bit) != 0) continue;
       seen[next / 8] |= bit;
-      if (!is_done(attachment, next)) queue[tail++] = next;
+      if (!has_bit(attachment->done, next)) queue[tail++] = next;
     }
   }
   for (uint32_t i = 0; i < tail; ++i)
-    set_done(attachment, queue[i]);
+    (void)set_bit(attachment->done, queue[i]);
   return TMPDUMP_OK;
 }
 
@@ -169,8 +239,8 @@ int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t e
                          struct tmpdump_deadline* deadline) {
   enum { small = 1024 }; // entries; what fits on the stack, 4.2 KiB
   const struct tmpdump_view* view = &attachment->view;
-  note_first_wait(attachment, &view->progress[entry].first_wait_ns);
-  if (is_done(attachment, entry)) return TMPDUMP_OK;
+  note_first_wait(attachment, entry);
+  if (has_bit(attachment->done, entry)) return TMPDUMP_OK;
   if (view->entry_count <= small) {
     uint32_t queue[small];
     unsigned char seen[small / 8] = {0};

@@ -1,8 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # libtmpdump's tests: from C++ (static, with its internals), and from C, Python and Java (the shared library).
-foreach(story wait use death hostile)
+foreach(story wait use death hostile threads truncation)
   tmpdump_test(client_${story} client_${story}_test.cpp tmpdump_client_static tmpdump_manifest Threads::Threads)
 endforeach()
+
+# The shim's own parts, without what they would interpose.
+set(shim ${PROJECT_SOURCE_DIR}/client/preload)
+target_sources(client_threads_test PRIVATE ${shim}/shim.c ${shim}/search.c ${shim}/where.c)
+set_source_files_properties(${shim}/shim.c ${shim}/search.c ${shim}/where.c PROPERTIES COMPILE_DEFINITIONS _GNU_SOURCE)
+target_include_directories(client_threads_test PRIVATE ${PROJECT_SOURCE_DIR}/client ${PROJECT_SOURCE_DIR}/proto)
+target_link_options(client_threads_test PRIVATE -Wl,--push-state,--no-as-needed,-l:libdl.so.2,--pop-state)
+set_tests_properties(client_threads PROPERTIES ENVIRONMENT "TMPDUMP_DEST=${CMAKE_CURRENT_BINARY_DIR}/shim-destination")
 
 add_executable(manifest_daemon support/manifest_daemon.cpp)
 target_link_libraries(manifest_daemon PRIVATE tmpdump_manifest tmpdump_test_main tmpdump_flags)
@@ -32,4 +40,12 @@ if(NOT TMPDUMP_SANITIZE)
     set_tests_properties(client_java PROPERTIES
       ENVIRONMENT "TMPDUMP_DEST=${CMAKE_CURRENT_BINARY_DIR}/java-destination;LC_ALL=C.UTF-8")
   endif()
+endif()
+
+# That each test's end looks for leaks: this one has some.
+if(TMPDUMP_SANITIZE MATCHES address)
+  add_executable(leaks support/leaks.c)
+  target_link_libraries(leaks PRIVATE tmpdump_flags)
+  add_test(NAME leaks_are_errors COMMAND leaks)
+  set_tests_properties(leaks_are_errors PROPERTIES LABELS unit PASS_REGULAR_EXPRESSION "detected memory leaks")
 endif()

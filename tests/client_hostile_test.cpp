@@ -209,6 +209,51 @@ TEST_CASE("somebody else's manifest is not believed") {
   }
 }
 
+TEST_CASE("a destination that can be none is an answer, and not a crash") {
+  DestinationFixture destination;
+  ready_manifest(destination);
+  const std::string good = destination.path();
+  std::filesystem::create_symlink("loop", destination.file("loop"));
+  std::ofstream(destination.file("file")) << "x";
+  const std::string names[] = {std::string(5000, 'x'),
+                               "/" + std::string(4094, 'x'),
+
+                               good + "/../" + std::string(300, 'y'),
+                               destination.file("loop"),
+                               destination.file("file"),
+                               "\n\x1b[2J",
+                               "/proc/self/fd",
+                               "/dev/null",
+                               "..",
+                               "%s%n",
+                               good + "/.tmpdump"};
+  for (const auto& name : names) {
+    Client client(name);
+    INFO(name.substr(0, 60));
+    CHECK(client.wait(0) >= TMPDUMP_NO_DAEMON);
+    CHECK(client.is_there("lib/a.so") != TMPDUMP_OK);
+    CHECK(client.is_there("/usr/lib/libc.so.6") == TMPDUMP_NOT_IN_ARCHIVE);
+    static_cast<void>(client.status());
+  }
+  CHECK(Client(good + "///").is_there("lib/a.so") == TMPDUMP_OK);
+  CHECK(Client(good + "/lib/..").is_there("lib/a.so") == TMPDUMP_OK);
+}
+
+TEST_CASE("a path that can be none is an answer, and not a crash") {
+  DestinationFixture destination;
+  ready_manifest(destination);
+  Client client(destination);
+  for (const std::string& name :
+       {std::string(5000, 'a'), std::string(4095, '/'), std::string("../../../etc/passwd"),
+        destination.path() + "/../../etc/passwd", std::string(".tmpdump/manifest"),
+        std::string("lib/a.so/../../.."), std::string("\xff\xfe"), std::string("%s%n"),
+        std::string("lib/") + std::string(4000, '.')}) {
+    INFO(name.substr(0, 60));
+    const int code = client.is_there(name);
+    CHECK((code == TMPDUMP_NOT_IN_ARCHIVE || code == TMPDUMP_INVALID));
+  }
+}
+
 TEST_CASE("a reason from a stranger cannot forge a log line") {
   DestinationFixture destination;
   auto writer = destination.start();

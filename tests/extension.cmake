@@ -11,12 +11,16 @@ if(NOT TMPDUMP_SANITIZE)
   add_library(clock_jump MODULE support/clock_jump.c)
   set_target_properties(clock_jump PROPERTIES PREFIX "")
   target_link_libraries(clock_jump PRIVATE tmpdump_flags)
-  foreach(story extension idle reinit snapstart)
+  add_executable(fault_injector faults/injector.c)
+  target_link_libraries(fault_injector PRIVATE tmpdump_flags)
+  foreach(story extension faults idle places reinit secrets snapstart trust)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)
   endforeach()
   if(TMPDUMP_STATIC)
+    add_test(NAME hardening
+      COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/hardening_test.py ${PROJECT_BINARY_DIR})
     add_test(NAME static
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/static_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(static PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)

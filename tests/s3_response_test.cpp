@@ -155,6 +155,15 @@ TEST_CASE("virtual-hosted style on AWS, in every partition and variant") {
         "models.s3-fips.us-gov-west-1.amazonaws.com");
 }
 
+TEST_CASE("what a server calls a region may become a part of a host's name only if it looks like one") {
+  for (const std::string region : {"eu-central-1", "us-iso-east-1", "cn-north-1"})
+    CHECK(is_region(region));
+  for (const std::string region :
+       {"", "evil.example", "evil.example/", "x@evil.example", "x#", "x:80", "X", "a\r\nb"})
+    CHECK_FALSE(is_region(region));
+  CHECK_FALSE(is_region(std::string(64, 'a')));
+}
+
 TEST_CASE("path style where the bucket is no host label under S3's certificate") {
   const config::Options options;
   for (const char* bucket : {"my.bucket", "Upper", "under_score", "-dash"}) {

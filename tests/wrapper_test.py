@@ -73,6 +73,24 @@ class ProgramTest(Story):
         for name, value in ("TMPDUMP_WAIT", "soon"), ("TMPDUMP_WAIT_TIMEOUT", "x"), ("TMPDUMP_DEST", "tmp"):
             self.assert_error(self.run_wrapped("true", **{name: value}), USAGE, f"{name}='{value}'", "expected")
 
+    def test_a_hostile_environment(self):
+        """Whatever the variables hold: the program starts, or one line says which of them is wrong. Never a signal."""
+        long, strange = "x" * 100_000, "a\n\x1b[2J%s%n$(id)`id`;:\xff"
+        values = ["", " ", "/", "..", "/" * 5000, "/" + long, strange, "/" + strange, "/dev/null", "/proc/self/fd/0", "\t",
+                  "-1", "99999999999999999999", "@/etc/passwd", "\"", "'", "\\", "-cp", "-cp ''", ":" * 3000]
+        names = ["TMPDUMP_DEST", "TMPDUMP_WAIT", "TMPDUMP_WAIT_TIMEOUT", "TMPDUMP_PRELOAD_CHILDREN", "LD_LIBRARY_PATH",
+                 "LD_PRELOAD", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "CLASSPATH", "PATH", "HOME"]
+        started = 0
+        for name in names:
+            for value in values:
+                with self.subTest(name=name, value=value[:40]):
+                    run = self.run_wrapped("/bin/true", **{name: value})
+                    self.assertIn(run.returncode, (0, USAGE, 1))
+                    if run.returncode != 0:
+                        self.assert_error(run, run.returncode)
+                    started += run.returncode == 0
+        self.assertGreater(started, len(names))
+
     def test_help_and_version(self):
         self.assertIn("TMPDUMP_WAIT ", self.wrapped("--help"))
         self.assertRegex(self.wrapped("--version"), r"^exec-wrapper \d+\.\d+\.\d+\n$")

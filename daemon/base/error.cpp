@@ -70,6 +70,11 @@ Failure system_failure(std::string_view what, int error_number) {
   return {code, std::string(what).append(": ").append(strerror_r(error_number, buffer, sizeof buffer))};
 }
 
+Failure local(Failure failure) {
+  if (failure.code == Errc::not_found || failure.code == Errc::denied) failure.code = Errc::io;
+  return failure;
+}
+
 namespace {
 
 // Length of the valid UTF-8 sequence at the front of `text` (RFC 3629: no overlong forms, no surrogates),

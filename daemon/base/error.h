@@ -49,6 +49,10 @@ int exit_status(Errc code);
 // ENOENT: not_found, EACCES and EPERM: denied, else io).
 Failure system_failure(std::string_view what, int error_number);
 
+// For what failed on this machine while the source was well: "missing" and "denied" are then not the
+// archive's, which a caller may tolerate, and become Errc::io.
+Failure local(Failure failure);
+
 // Escapes control characters, quotes, backslashes, and bytes that are not valid UTF-8 as \xNN, so that a
 // hostile name cannot forge log lines or move a terminal's cursor. Long input is cut to `limit` bytes +
 // "...".

@@ -1,14 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/process.h"
 
+#include <csignal>
+#include <cstring>
 #include <fstream>
 #include <link.h>
 #include <malloc.h>
 #include <string>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 namespace tmpdump {
+
+void keep_to_oneself() {
+  const rlimit no_core{0, 0};
+  // What cannot be given up is kept: better than no start at all.
+  (void)::setrlimit(RLIMIT_CORE, &no_core);
+  (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+  (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+namespace {
+
+int bus_error_descriptor = -1;
+const char* bus_error_line = nullptr;
+
+void on_bus_error(int /*number*/) {
+  // Async-signal-safe, all of it.
+  (void)!::write(bus_error_descriptor, bus_error_line, std::strlen(bus_error_line));
+  ::_exit(1);
+}
+
+} // namespace
+
+void explain_bus_errors(int descriptor, const char* line) {
+  bus_error_descriptor = descriptor;
+  bus_error_line = line;
+  (void)std::signal(SIGBUS, on_bus_error);
+}
 
 std::uint64_t peak_memory() {
   std::ifstream status("/proc/self/status");
@@ -44,6 +75,12 @@ void bound_free_heap() {
   constexpr int most = 512 << 10;
   (void)::mallopt(M_MMAP_THRESHOLD, most);
   (void)::mallopt(M_TRIM_THRESHOLD, most);
+}
+
+[[gnu::noinline]] void wipe_stack() {
+  volatile unsigned char below[std::size_t{48} * 1024];
+  for (auto& byte : below)
+    byte = 0;
 }
 
 void give_back_memory() {

@@ -9,6 +9,27 @@
 
 namespace tmpdump {
 
+// Overwrites what is about to be forgotten, and forgets it.
+inline void wipe(std::string& text) noexcept {
+  // volatile: the optimizer must not drop stores to memory that is about to be freed.
+  volatile char* bytes = text.data();
+  for (std::size_t i = 0; i < text.size(); ++i)
+    bytes[i] = 0;
+  text.clear();
+}
+
+// Wipes the string that it was made with at the end of its scope, whatever way out.
+class WipedAtEnd {
+public:
+  explicit WipedAtEnd(std::string& text) : text_(text) {}
+  WipedAtEnd(const WipedAtEnd&) = delete;
+  WipedAtEnd& operator=(const WipedAtEnd&) = delete;
+  ~WipedAtEnd() { wipe(text_); }
+
+private:
+  std::string& text_;
+};
+
 class Secret {
 public:
   Secret() = default;
@@ -37,13 +58,7 @@ public:
   [[nodiscard]] std::string_view reveal() const { return value_; }
 
 private:
-  void wipe() noexcept {
-    // volatile: the optimizer must not drop stores to memory that is about to be freed.
-    volatile char* bytes = value_.data();
-    for (std::size_t i = 0; i < value_.size(); ++i)
-      bytes[i] = 0;
-    value_.clear();
-  }
+  void wipe() noexcept { tmpdump::wipe(value_); }
   std::string value_;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `tmpdump`.
+#include "base/process.h"
 #include "base/version.h"
 #include "cli/fetch_command.h"
 #include "cli/profile_command.h"
@@ -7,6 +8,8 @@
 #include "cli/status_command.h"
 #include "cli/wait_command.h"
 #include "pack/command_line.h"
+#include "pack/dependencies.h"
+#include "prefetch/dependency_versions.h"
 
 #include <CLI/CLI.hpp>
 
@@ -15,6 +18,7 @@
 #include <exception>
 #include <functional>
 #include <string>
+#include <unistd.h>
 
 namespace {
 
@@ -129,7 +133,13 @@ void describe_profile(CLI::App& profile, ProfileArguments& arguments) {
 
 int run(int argc, char** argv) {
   CLI::App app("tmpdump: large native libraries from S3 into a directory, in parallel", "tmpdump");
-  app.set_version_flag("--version", std::string("tmpdump ") + tmpdump::version);
+  app.set_version_flag("--version", [] {
+    return std::string("tmpdump ")
+        .append(tmpdump::version)
+        .append("\n")
+        .append(tmpdump::prefetch::dependency_versions())
+        .append(", " TMPDUMP_PACK_DEPENDENCIES ", CLI11 " CLI11_VERSION);
+  });
   app.require_subcommand(1);
   FetchArguments fetch_arguments;
   auto* const fetch = app.add_subcommand("fetch", "Fetch an archive and unpack it as it arrives");
@@ -163,6 +173,8 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+  tmpdump::explain_bus_errors(STDERR_FILENO,
+                              "tmpdump: error: a file that is mapped was truncated by another process\n");
   (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
   try {
     return run(argc, argv);

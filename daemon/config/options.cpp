@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 namespace tmpdump::config {
 namespace {
@@ -23,7 +24,8 @@ std::optional<std::pair<std::string_view, std::string>> bucket_variable(const Va
 result<SourceUri> source_of(const Variables& variables, const Overrides& overrides,
                             const std::string& function_name) {
   if (overrides.source) return parse_source_uri(*overrides.source);
-  if (const auto uri = variables.text("TMPDUMP_URI")) {
+  if (auto uri = variables.text("TMPDUMP_URI")) {
+    const WipedAtEnd wiped(*uri); // perhaps a presigned one
     auto source = parse_source_uri(*uri);
     if (!source) return named("TMPDUMP_URI", source.error());
     return source;
@@ -154,6 +156,21 @@ Environment process_environment() {
     if (value == nullptr) return {};
     return value;
   };
+}
+
+void wipe_environment() {
+  for (const char* name :
+       {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "TMPDUMP_URI"}) {
+    char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe)
+    if (value != nullptr) ::explicit_bzero(value, std::strlen(value));
+  }
+}
+
+void Options::forget_secrets() {
+  static_keys.reset();
+  container_endpoint.reset();
+  if (auto* http = std::get_if<HttpUri>(&source)) http->query = Secret();
 }
 
 result<Options> parse_options(const Environment& environment, const Overrides& overrides) {

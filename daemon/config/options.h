@@ -49,7 +49,8 @@ struct Options {
   bool hold_init = true; // TMPDUMP_HOLD_INIT; always under SnapStart
   WaitMode wait = WaitMode::lazy;
   CpuChoice cpu = CpuChoice::automatic;
-  // AWS_LAMBDA_INITIALIZATION_TYPE=snap-start, or keys from an endpoint, which Lambda gives to no other function.
+  // AWS_LAMBDA_INITIALIZATION_TYPE=snap-start, or keys from an endpoint, which Lambda gives to no other
+  // function.
   bool snap_start = false;
   LogLevel log = LogLevel::info;
   std::string trace_file;   // TMPDUMP_TRACE, --trace; empty: none
@@ -68,11 +69,16 @@ struct Options {
   std::uint64_t max_entries = 200'000;   // --max-entries
   std::string function_name;             // AWS_LAMBDA_FUNCTION_NAME
   std::string runtime_api;               // AWS_LAMBDA_RUNTIME_API, host:port; empty outside Lambda
+
+  void forget_secrets(); // keys, tokens, a presigned query: when nothing is asked for any more
 };
 
 // Looks a variable up; nullopt when unset. An empty value counts as unset, as in AWS's SDKs.
 using Environment = std::function<std::optional<std::string>(std::string_view)>;
 Environment process_environment();
+// Overwrites the values that are secret or may hold one: /proc/PID/environ shows that memory. For a process
+// that has parsed its options and starts no other. Before any thread exists.
+void wipe_environment();
 
 // What the command line says; unset members leave the environment's value. Filled by cli/.
 struct Overrides {

@@ -7,9 +7,10 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/value.hpp>
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <initializer_list>
-#include <optional>
 #include <string>
 
 namespace tmpdump::credentials {
@@ -17,12 +18,27 @@ namespace {
 
 namespace json = boost::json;
 
-std::optional<json::object> parse_object(std::string_view body) {
-  boost::system::error_code malformed;
-  json::value value = json::parse(body, malformed);
-  if (malformed || !value.is_object()) return {};
-  return std::move(value.as_object());
-}
+// A parsed answer whose texts are overwritten when it dies: they are keys.
+class Answer {
+public:
+  explicit Answer(std::string_view body) {
+    boost::system::error_code malformed;
+    value_ = json::parse(body, malformed);
+    if (malformed) value_ = nullptr;
+  }
+  Answer(const Answer&) = delete;
+  Answer& operator=(const Answer&) = delete;
+  ~Answer() {
+    if (!value_.is_object()) return;
+    for (auto& member : value_.get_object()) {
+      if (auto* text = member.value().if_string()) OPENSSL_cleanse(text->data(), text->size());
+    }
+  }
+  [[nodiscard]] const json::object* object() const { return value_.if_object(); }
+
+private:
+  json::value value_;
+};
 
 // The member's text; empty when it is absent, null, or empty.
 result<std::string> member(const json::object& object, std::string_view name) {
@@ -59,8 +75,9 @@ std::string shown(const json::object& object, std::initializer_list<std::string_
 } // namespace
 
 result<Credentials> parse_answer(std::string_view body, std::chrono::system_clock::time_point now) {
-  const auto object = parse_object(body);
-  if (!object) return Failure{Errc::network, "the answer is not a JSON object"};
+  const Answer answer(body);
+  const auto* object = answer.object();
+  if (object == nullptr) return Failure{Errc::network, "the answer is not a JSON object"};
   Credentials out;
   TMPDUMP_TRY(out.access_key_id, required(*object, "AccessKeyId"));
   TMPDUMP_TRY(std::string secret, required(*object, "SecretAccessKey"));
@@ -79,7 +96,8 @@ result<Credentials> parse_answer(std::string_view body, std::chrono::system_cloc
 
 Failure refusal(unsigned status, std::string_view body, const Secret& sent_token) {
   std::string message = "HTTP " + std::to_string(status);
-  if (const auto object = parse_object(body)) {
+  const Answer answer(body);
+  if (const auto* object = answer.object()) {
     const std::string code = shown(*object, {"code", "Code", "errorCode", "errorType"}, sent_token);
     const std::string text = shown(*object, {"message", "Message", "errorMessage"}, sent_token);
     if (!code.empty() || !text.empty())

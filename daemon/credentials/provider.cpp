@@ -9,6 +9,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <memory>
 #include <optional>
 #include <random>
 #include <string>
@@ -143,7 +144,9 @@ awaitable<result<Credentials>> Provider::State::fetch(std::shared_ptr<State> sta
   TMPDUMP_CO_TRY(const Secret token, authorization_token(*state->endpoint));
   const config::HttpUri& uri = state->endpoint->uri;
   const net::Origin origin{uri.tls, uri.host, uri.port};
-  const net::Request request = request_for(uri, token);
+  net::Request request = request_for(uri, token);
+  const auto forget = [](net::Request* sent) { net::wipe_secrets(*sent); };
+  const std::unique_ptr<net::Request, decltype(forget)> guard(&request, forget);
   const auto deadline = std::chrono::steady_clock::now() + refresh_budget;
   Failure last{Errc::timeout, "no answer within 3 s"};
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt) {

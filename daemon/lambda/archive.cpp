@@ -42,7 +42,9 @@ result<void> Archive::open_source() {
 result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& object,
                                                      const zip::Directory& directory,
                                                      std::vector<const zip::Entry*> wanted) {
-  if (listed_) TMPDUMP_CHECK(manifest_.restart());
+  if (listed_) {
+    if (const auto restarted = manifest_.restart(); !restarted) return local(restarted.error());
+  }
   listed_ = true;
   first_entry_ = directory.entries.data();
   std::vector<manifest::ListedEntry> entries;
@@ -50,7 +52,9 @@ result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& ob
   for (const auto& entry : directory.entries) {
     entries.push_back({entry.path, entry.kind, entry.mode, entry.size, entry.crc});
   }
-  TMPDUMP_TRY(auto kept, manifest_.set_listing(object.etag, std::move(entries)));
+  auto listed = manifest_.set_listing(object.etag, std::move(entries));
+  if (!listed) return local(listed.error());
+  auto kept = std::move(*listed);
   std::sort(kept.begin(), kept.end());
   kept_ = kept.size();
   debug("directory",
@@ -70,7 +74,7 @@ prefetch::Observer Archive::observe() {
   observer.published = [this](const zip::Entry& entry) {
     auto published = manifest_.publish(static_cast<std::uint32_t>(&entry - first_entry_));
     debug("published", printable(entry.path));
-    return published;
+    return published ? published : local(published.error());
   };
   observer.received = [this](std::uint64_t bytes) { manifest_.count(TMPDUMP_COUNTER_BYTES_RECEIVED, bytes); };
   return observer;
@@ -78,7 +82,9 @@ prefetch::Observer Archive::observe() {
 
 awaitable<result<prefetch::Summary>> Archive::prefetch() {
   TMPDUMP_CO_CHECK(open_source());
-  TMPDUMP_CO_TRY(destination_, output::Destination::open(around_.destination));
+  auto destination = output::Destination::open(around_.destination);
+  if (!destination) co_return local(destination.error());
+  destination_ = std::move(*destination);
   prefetch::Settings settings;
   settings.connections = options_.connections;
   settings.max_size = options_.max_size;
@@ -97,9 +103,12 @@ result<void> Archive::finish(const prefetch::Summary& summary) {
   manifest_.count(TMPDUMP_COUNTER_REQUESTS, summary.requests);
   manifest_.count(TMPDUMP_COUNTER_RETRIES, summary.retries);
   manifest_.count(TMPDUMP_COUNTER_HEDGES, summary.hedges);
-  TMPDUMP_CHECK(manifest_.ready());
+  if (const auto ready = manifest_.ready(); !ready) return local(ready.error());
   if (options_.trace_file.empty()) return {};
-  return trace_.write(options_.trace_file);
+  // Everything is there and who waited has been told: a trace that cannot be written ends nothing.
+  if (const auto written = trace_.write(options_.trace_file); !written)
+    around_.print(warning_line("trace", written.error().message));
+  return {};
 }
 
 } // namespace tmpdump::lambda

@@ -17,6 +17,7 @@
 
 #include <csignal>
 #include <exception>
+#include <new>
 #include <poll.h>
 
 namespace tmpdump::lambda {
@@ -35,6 +36,20 @@ bool is_missing(const Failure& failure) {
   return failure.code == Errc::not_found || failure.code == Errc::denied;
 }
 
+// What ended a task of ours that says nothing itself.
+Failure failure_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const boost::system::system_error& stopped) {
+    if (stopped.code() == asio::error::operation_aborted) return {Errc::cancelled, "stopped"};
+    return {Errc::io, printable(stopped.what())};
+  } catch (const std::bad_alloc&) {
+    return {Errc::io, "out of memory; give the function more"};
+  } catch (const std::exception& other) {
+    return {Errc::io, printable(other.what())};
+  }
+}
+
 // One of the things that go on at the same time: how it ended, and how to end it.
 template <class T>
 struct Activity {
@@ -45,8 +60,8 @@ struct Activity {
 
 class Extension {
 public:
-  Extension(const result<config::Options>& options, const Surroundings& surroundings)
-      : options_(options), around_(surroundings) {
+  Extension(result<config::Options> options, const Surroundings& surroundings)
+      : options_(std::move(options)), around_(surroundings) {
     changed_.expires_at(Clock::time_point::max());
   }
   int run();
@@ -61,7 +76,7 @@ private:
   awaitable<void> change();
   void rest();
 
-  const result<config::Options>& options_;
+  result<config::Options> options_;
   const Surroundings& around_;
 
   asio::io_context context_{1};
@@ -88,7 +103,7 @@ void Extension::start(Activity<T>& activity, awaitable<result<T>> task) {
       asio::bind_cancellation_slot(activity.stop.slot(),
                                    [this, &activity](const std::exception_ptr& error, result<T> outcome) {
                                      activity.running = false;
-                                     if (error) outcome = Failure{Errc::cancelled, "stopped"};
+                                     if (error) outcome = failure_of(error);
                                      activity.outcome.emplace(std::move(outcome));
                                      changed_.cancel();
                                    }));
@@ -178,6 +193,8 @@ awaitable<result<int>> Extension::live() {
     }
     settled_ = true;
     archive_.reset();
+    options_->forget_secrets();
+    wipe_stack();
     manifest_->keep_only_the_lock();
     if (!next_.running && !next_.outcome) start(next_, api_->next());
   }
@@ -225,7 +242,7 @@ int Extension::run() {
   // set-up and whatever else the archive needs.
   context_.poll();
   if (!writer) {
-    prefetch_.outcome.emplace(writer.error());
+    prefetch_.outcome.emplace(local(writer.error()));
   } else if (options_) {
     archive_.emplace(context_, *options_, *manifest_, around_);
     start(prefetch_, archive_->prefetch());
@@ -257,8 +274,8 @@ int Extension::run() {
 
 } // namespace
 
-int run_extension(const result<config::Options>& options, const Surroundings& surroundings) {
-  return Extension(options, surroundings).run();
+int run_extension(result<config::Options> options, const Surroundings& surroundings) {
+  return Extension(std::move(options), surroundings).run();
 }
 
 } // namespace tmpdump::lambda

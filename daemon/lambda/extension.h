@@ -27,6 +27,6 @@ inline std::string user_agent(const Surroundings& surroundings) {
 
 // Runs until SHUTDOWN or SIGTERM (status 0) or a fatal error (status 1). `options` may be a failure: then
 // Lambda, the log, and whoever waits at the destination are told.
-int run_extension(const result<config::Options>& options, const Surroundings& surroundings);
+int run_extension(result<config::Options> options, const Surroundings& surroundings);
 
 } // namespace tmpdump::lambda

@@ -3,6 +3,7 @@
 #include "base/process.h"
 #include "base/version.h"
 #include "lambda/extension.h"
+#include "prefetch/dependency_versions.h"
 
 #include <csignal>
 #include <cstdio>
@@ -12,6 +13,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 namespace {
 
@@ -32,6 +34,12 @@ constexpr const char* help =
     "  TMPDUMP_TRACE         file for a trace that opens in Perfetto [none]\n"
     "and the AWS SDKs' own, such as AWS_REGION, AWS_ENDPOINT_URL_S3 and AWS_CA_BUNDLE.\n";
 
+// What a SIGBUS means here, said without a heap: the line of a failure.
+constexpr const char* truncated =
+    R"({"level":"error","event":"tmpdump.failed","errorType":"Tmpdump.IO","message":"a file that is mapped was )"
+    R"(truncated by another process (TMPDUMP_DEST/.tmpdump/manifest?): leave .tmpdump alone"})"
+    "\n";
+
 std::string variable(const char* name, const char* fallback) {
   const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): before any thread exists
   return value == nullptr || *value == '\0' ? fallback : value;
@@ -41,7 +49,10 @@ int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
   if (argc > 1) {
     if (std::strcmp(argv[1], "--help") == 0) return std::fputs(help, stdout) < 0 ? 1 : 0;
     if (std::strcmp(argv[1], "--version") == 0) {
-      return std::printf("tmpdump-prefetch %s\n", tmpdump::version) < 0 ? 1 : 0;
+      return std::printf("tmpdump-prefetch %s\n%s\n", tmpdump::version,
+                         tmpdump::prefetch::dependency_versions().c_str()) < 0
+                 ? 1
+                 : 0;
     }
     (void)std::fprintf(stderr, "tmpdump-prefetch: error: unexpected argument '%s'; see --help\n", argv[1]);
     return 2;
@@ -60,14 +71,17 @@ int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
     (void)std::fputc('\n', stdout);
     (void)std::fflush(stdout);
   };
-  const auto options = tmpdump::config::parse_options(tmpdump::config::process_environment());
-  return tmpdump::lambda::run_extension(options, around);
+  auto options = tmpdump::config::parse_options(tmpdump::config::process_environment());
+  tmpdump::config::wipe_environment();
+  return tmpdump::lambda::run_extension(std::move(options), around);
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
   const auto exec = tmpdump::prefetch::Clock::now();
+  tmpdump::keep_to_oneself();
+  tmpdump::explain_bus_errors(STDOUT_FILENO, truncated);
   tmpdump::bound_free_heap();
   (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
   try {

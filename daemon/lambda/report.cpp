@@ -84,6 +84,11 @@ std::string failure_line(const Failure& failure, bool tolerated) {
                                       {"message", failure.message}});
 }
 
+std::string warning_line(std::string_view event, std::string_view message) {
+  return json::serialize(
+      json::object{{"level", "warn"}, {"event", "tmpdump." + std::string(event)}, {"message", message}});
+}
+
 std::string debug_line(std::string_view event, std::string_view detail) {
   return json::serialize(
       json::object{{"level", "debug"}, {"event", "tmpdump." + std::string(event)}, {"detail", detail}});

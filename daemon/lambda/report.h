@@ -29,6 +29,9 @@ std::string ready_line(const RunReport& report);
 std::string failure_line(const Failure& failure, bool tolerated);
 std::string error_type(const Failure& failure); // "Tmpdump.NotFound"
 
+// {"level":"warn","event":...,"message":...}: what went wrong beside the work, which is done all the same.
+std::string warning_line(std::string_view event, std::string_view message);
+
 // {"level":"debug","event":...} with one detail.
 std::string debug_line(std::string_view event, std::string_view detail);
 

@@ -41,6 +41,8 @@ result<Mapping> Mapping::map(int fd, std::size_t size, bool writable) {
 
 result<Directories> open_directories(const std::string& destination, bool create) {
   Directories directories;
+  // One level, as output::Destination does; why it could not be made, the open says.
+  if (create) static_cast<void>(::mkdir(destination.c_str(), 0777));
   directories.destination = UniqueFd(::open(destination.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!directories.destination) return system_failure("open " + quoted(destination), errno);
   const std::string name = destination + "/" TMPDUMP_MANIFEST_DIRECTORY;
@@ -84,7 +86,8 @@ result<UniqueFd> take_lock(int directory, const std::string& destination) {
   UniqueFd lock(::openat(directory, TMPDUMP_MANIFEST_LOCK,
                          O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
   if (!lock) return system_failure("open the lock of " + quoted(destination), errno);
-  TMPDUMP_CHECK(trusted_status(lock.get(), TMPDUMP_MANIFEST_LOCK));
+  TMPDUMP_CHECK(
+      trusted_status(lock.get(), destination + "/" TMPDUMP_MANIFEST_DIRECTORY "/" TMPDUMP_MANIFEST_LOCK));
   struct flock range {};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;

@@ -35,6 +35,9 @@ struct Writer::State {
   [[nodiscard]] tmpdump_manifest_header& header() const {
     return *static_cast<tmpdump_manifest_header*>(header_mapping.base());
   }
+  [[nodiscard]] std::string place() const {
+    return "'" + printable(destination) + "/" TMPDUMP_MANIFEST_DIRECTORY "'";
+  }
   result<void> begin_generation(std::uint64_t number);
   [[nodiscard]] std::vector<std::uint32_t> publish_kept(std::string_view etag);
   [[nodiscard]] std::vector<std::uint32_t> needed_by(std::uint32_t index, const Facts& facts,
@@ -44,7 +47,9 @@ struct Writer::State {
 
 result<void> Writer::State::begin_generation(std::uint64_t number) {
   const tmpdump_manifest_header* run = header_mapping.base() != nullptr ? &header() : nullptr;
-  TMPDUMP_TRY(Generation next, manifest::begin_generation(directories, number, uri, run));
+  auto begun = manifest::begin_generation(directories, number, uri, run);
+  if (!begun) return begun.error().within(place());
+  Generation next = std::move(*begun);
   file = std::move(next.file);
   header_mapping = std::move(next.header);
   mapping = Mapping();
@@ -89,7 +94,8 @@ result<std::vector<std::uint32_t>> Writer::set_listing(std::string_view etag,
   tmpdump_manifest_header plan{};
   plan.generation = state.header().generation;
   TMPDUMP_CHECK(plan_listing(entries, plan));
-  TMPDUMP_CHECK(allocate(state.file.get(), plan.file_size));
+  if (const auto room = allocate(state.file.get(), plan.file_size); !room)
+    return room.error().within(state.place());
   TMPDUMP_TRY(state.mapping, Mapping::map(state.file.get(), static_cast<std::size_t>(plan.file_size), true));
   write_listing(entries, plan, state.mapping.base());
 

@@ -7,6 +7,8 @@
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -29,6 +31,9 @@ public:
   Session(std::shared_ptr<Stream> stream, Origin origin, std::string user_agent, const ConnectionTimes& times)
       : stream_(std::move(stream)), origin_(std::move(origin)), user_agent_(std::move(user_agent)),
         times_(times) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() { OPENSSL_cleanse(buffer_.data(), buffer_.size()); } // an endpoint may have answered with keys
 
   // `self` keeps the session from the call on, not only from the coroutine's first step on.
   asio::awaitable<result<ResponseHead>> request(std::shared_ptr<Session> self, result<std::string> wire,
@@ -118,6 +123,7 @@ asio::awaitable<result<ResponseHead>> Session::converse(std::string wire, bool i
 }
 
 asio::awaitable<result<void>> Session::send(std::string wire, std::chrono::milliseconds limit) {
+  const WipedAtEnd wiped(wire); // a signature, a token
   const auto deadline = deadline_after(limit);
   Bytes left = bytes_of(wire);
   while (!left.empty()) {

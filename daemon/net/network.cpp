@@ -9,6 +9,8 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include <openssl/crypto.h>
+
 #include <algorithm>
 
 namespace tmpdump::net {
@@ -118,19 +120,25 @@ asio::awaitable<result<Network::Response>> Network::State::converse(Origin origi
   try {
     TMPDUMP_CO_TRY(const auto connection, co_await connect(origin));
     Response response;
-    TMPDUMP_CO_TRY(response.head, co_await connection->request(request, total));
+    auto head = co_await connection->request(request, total);
+    wipe_secrets(request);
+    if (!head) co_return std::move(head).error();
+    response.head = std::move(*head);
     const auto too_long = [&] {
       return Failure{Errc::network, origin.display() + ": the response is longer than " +
                                         std::to_string(max_body) + " bytes"};
     };
     if (response.head.content_length.value_or(0) > max_body && request.method != "HEAD") co_return too_long();
+    // Grown, it would leave copies of what may be keys behind.
+    response.body.reserve(static_cast<std::size_t>(response.head.content_length.value_or(0)));
     char block[4096];
     for (;;) {
       TMPDUMP_CO_TRY(const std::size_t size,
                      co_await connection->read_body(std::as_writable_bytes(std::span(block)), total));
-      if (size == 0) co_return response;
       if (size > max_body - response.body.size()) co_return too_long();
       response.body.append(block, size);
+      OPENSSL_cleanse(block, size);
+      if (size == 0) co_return response;
     }
   } catch (const boost::system::system_error&) {
     co_return cancelled(origin);

@@ -55,6 +55,9 @@ struct Request {
   std::vector<Header> headers; // besides Host, User-Agent, Content-Length
   std::string body;
 };
+// Overwrites the values of secret headers and the target, whose query may be one: for who made the request,
+// when it has been sent.
+void wipe_secrets(Request& request);
 
 struct ResponseHead {
   unsigned status = 0;

@@ -37,6 +37,13 @@ void add_line(std::string& out, std::string_view name, std::string_view value) {
 
 } // namespace
 
+void wipe_secrets(Request& request) {
+  wipe(request.target);
+  for (Header& header : request.headers) {
+    if (header.secret) wipe(header.value);
+  }
+}
+
 result<std::string> serialize(const Request& request, const Origin& origin, std::string_view user_agent) {
   const auto refuse = [&](const std::string& what) {
     return Failure{Errc::usage, "request to " + origin.display() + ": " + what};
@@ -61,7 +68,10 @@ result<std::string> serialize(const Request& request, const Origin& origin, std:
   }
 
   std::string out;
-  out.reserve(1024 + request.body.size());
+  std::size_t size = 1024 + request.target.size() + request.body.size();
+  for (const Header& header : request.headers)
+    size += header.name.size() + header.value.size() + 4;
+  out.reserve(size); // grown, it would leave secrets behind
   out.append(request.method).append(" ").append(request.target).append(" HTTP/1.1\r\n");
   if (!has_host) add_line(out, "Host", origin.host_header());
   if (!has_agent) add_line(out, "User-Agent", user_agent);

@@ -7,7 +7,10 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <new>
 #include <queue>
+#include <stdexcept>
+#include <system_error>
 #include <thread>
 
 namespace tmpdump::prefetch {
@@ -44,6 +47,10 @@ struct Task {
     if (place.bytes.size() < piece.bytes.size()) place = std::move(piece);
   }
 };
+
+Failure out_of_memory() {
+  return {Errc::io, "decode: out of memory; give the function more"};
+}
 
 struct Ready {
   std::uint64_t work_left = 0;
@@ -86,8 +93,16 @@ DecodeStage::DecodeStage(unsigned threads, Callbacks callbacks, Trace* trace)
     : state_(std::make_unique<State>()) {
   state_->callbacks = std::move(callbacks);
   state_->trace = trace;
-  for (unsigned i = 0; i < std::max(1U, threads); ++i) {
-    state_->threads.emplace_back([state = state_.get(), i] { state->run(i); });
+  const unsigned wanted = std::max(1U, threads);
+  state_->threads.reserve(wanted); // from here on a thread that was started is kept
+  try {
+    for (unsigned i = 0; i < wanted; ++i)
+      state_->threads.emplace_back([state = state_.get(), i] { state->run(i); });
+  } catch (const std::system_error& error) { // fewer do it too
+    if (state_->threads.empty()) {
+      throw std::runtime_error(std::string("start a thread that decodes: ") + error.what() +
+                               " (too many processes, or too little memory)");
+    }
   }
 }
 
@@ -189,8 +204,10 @@ void DecodeStage::State::end_if_starved(std::unique_lock<std::mutex>& lock) {
 }
 
 void DecodeStage::State::run(unsigned number) {
-  const auto scratch = std::make_unique_for_overwrite<std::byte[]>(scratch_size);
+  // An exception would end the process without a word.
+  const std::unique_ptr<std::byte[]> scratch(new (std::nothrow) std::byte[scratch_size]);
   std::unique_lock lock(mutex);
+  if (!scratch) return end(lock, out_of_memory());
   for (;;) {
     work.wait(lock, [&] { return stopping || !ready.empty(); });
     if (stopping) return;
@@ -220,13 +237,18 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
     fetch::Piece piece = std::move(task.waiting.begin()->second);
     task.waiting.erase(task.waiting.begin());
     lock.unlock();
-    if (!task.stream)
-      task.stream = std::make_unique<PartStream>(*task.entry, task.part, std::move(task.output));
-    auto fed = task.stream->feed(piece.bytes, scratch);
     const std::size_t size = piece.bytes.size();
-    piece = {}; // frees the chunk for the network
-    if (fed && *fed) {
-      if (auto completed = complete(task); !completed) fed = completed.error();
+    result<bool> fed = false;
+    try {
+      if (!task.stream)
+        task.stream = std::make_unique<PartStream>(*task.entry, task.part, std::move(task.output));
+      fed = task.stream->feed(piece.bytes, scratch);
+      piece = {}; // frees the chunk for the network
+      if (fed && *fed) {
+        if (auto completed = complete(task); !completed) fed = completed.error();
+      }
+    } catch (const std::bad_alloc&) {
+      fed = out_of_memory();
     }
     lock.lock();
     task.next += size;

@@ -11,7 +11,9 @@ EntryOutput::EntryOutput(const zip::Entry& entry, const output::Destination& des
 result<void> EntryOutput::open() {
   const std::lock_guard lock(mutex_);
   if (entry_.kind != zip::Kind::file || file_) return {};
-  TMPDUMP_TRY(file_, destination_.stage(entry_.path, entry_.mode, entry_.size));
+  auto staged = destination_.stage(entry_.path, entry_.mode, entry_.size);
+  if (!staged) return local(staged.error());
+  file_ = std::move(*staged);
   return {};
 }
 
@@ -31,7 +33,7 @@ result<bool> EntryOutput::finish(const Part& part, std::uint32_t crc) {
   if (whole != entry_.crc) {
     return Failure{Errc::bad_archive, "wrong CRC-32: the data are damaged; upload the archive again"};
   }
-  TMPDUMP_CHECK(publish());
+  if (const auto published = publish(); !published) return local(published.error());
   return true;
 }
 

@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <sched.h>
+#include <unordered_set>
 
 namespace tmpdump::prefetch {
 
@@ -63,16 +64,36 @@ result<void> check_space(const Run& run, std::uint64_t needed) {
                                      " free; raise the function's ephemeral storage or shrink the archive"};
 }
 
-// Modes that would have kept us out of a directory while it was filled.
-result<void> close_directories(const Run& run, const std::vector<const zip::Entry*>& wanted) {
-  // Children before parents: a parent's mode may forbid us to go to its children.
+// Directories whose modes keep us out while they are filled, parents first.
+std::vector<const zip::Entry*> closed_directories(const std::vector<const zip::Entry*>& entries) {
   std::vector<const zip::Entry*> closed;
-  for (const auto* entry : wanted) {
+  for (const auto* entry : entries) {
     if (entry->kind == zip::Kind::directory && (entry->mode & 0700U) != 0700U) closed.push_back(entry);
   }
-  std::sort(closed.begin(), closed.end(), [](const auto* a, const auto* b) { return a->path > b->path; });
-  for (const auto* entry : closed)
-    TMPDUMP_CHECK(run.destination.make_directory(entry->path, entry->mode));
+  std::sort(closed.begin(), closed.end(), [](const auto* a, const auto* b) { return a->path < b->path; });
+  return closed;
+}
+
+// What a predecessor closed, and what still has to be filled, is open to us until the end.
+result<void> open_directories(const Run& run, const std::vector<const zip::Entry*>& closed,
+                              const std::vector<const zip::Entry*>& missing) {
+  if (closed.empty()) return {};
+  const std::unordered_set<const zip::Entry*> to_make(missing.begin(), missing.end());
+  for (const auto* entry : closed) {
+    if (to_make.contains(entry)) continue;
+    if (auto opened = run.destination.make_directory(entry->path, entry->mode | 0700U); !opened)
+      return local(opened.error());
+  }
+  return {};
+}
+
+// Children before parents: a parent's mode may forbid us to go to its children. Also those that were there
+// before: a predecessor may have been killed before it came to this.
+result<void> close_directories(const Run& run, const std::vector<const zip::Entry*>& closed) {
+  for (auto entry = closed.rbegin(); entry != closed.rend(); ++entry) {
+    if (auto made = run.destination.make_directory((*entry)->path, (*entry)->mode); !made)
+      return local(made.error());
+  }
   return {};
 }
 
@@ -153,6 +174,7 @@ awaitable<result<void>> run_once(Run& run) {
   run.summary.archive_size = reader.object().size;
 
   auto wanted = select(directory, run.settings);
+  const auto closed = closed_directories(wanted);
   if (run.observer.directory) {
     TMPDUMP_CO_TRY(wanted, run.observer.directory(reader.object(), directory, std::move(wanted)));
   }
@@ -169,6 +191,7 @@ awaitable<result<void>> run_once(Run& run) {
   TMPDUMP_CO_CHECK(check_space(run, unpacked));
   run.progress.files_wanted = wanted.size();
   run.progress.expected = expected;
+  if (!wanted.empty()) TMPDUMP_CO_CHECK(open_directories(run, closed, wanted));
   stage.set_entries(wanted, run.destination);
   transfer->abandon_unless([&](fetch::Slice slice) {
     const auto region = std::partition_point(regions.begin(), regions.end(),
@@ -193,7 +216,7 @@ awaitable<result<void>> run_once(Run& run) {
     }
   }
   if (!*end->outcome) co_return end->outcome->error();
-  TMPDUMP_CO_CHECK(close_directories(run, wanted));
+  TMPDUMP_CO_CHECK(close_directories(run, closed));
   run.summary.ready = Clock::now();
   run.summary.unpacked = unpacked;
   for (const auto* entry : wanted) {

@@ -18,6 +18,12 @@ bool is_host_label(std::string_view bucket) {
 
 } // namespace
 
+bool is_region(std::string_view text) {
+  return !text.empty() && text.size() <= 63 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+  });
+}
+
 std::string_view dns_suffix(std::string_view region) {
   struct Partition {
     std::string_view prefix, suffix;

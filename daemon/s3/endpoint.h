@@ -22,6 +22,9 @@ struct Addressing {
 // bucket whose name is no DNS label use path style; all others virtual-hosted style.
 Addressing address(const config::Options& options, const config::S3Uri& uri, std::string_view region);
 
+// Could it be a region's name? Before it becomes a part of a host's name.
+bool is_region(std::string_view text);
+
 // DNS suffix of the partition that a region belongs to: "amazonaws.com", "amazonaws.com.cn", ...
 std::string_view dns_suffix(std::string_view region);
 

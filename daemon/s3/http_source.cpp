@@ -261,7 +261,8 @@ GetFailure interpret_refusal(HttpSource::State& state, const std::string& object
                             document.code == "IllegalLocationConstraintException";
   if (wrong_region && std::holds_alternative<config::S3Uri>(state.options.source)) {
     const auto header = head.header("x-amz-bucket-region");
-    const std::string region = header ? std::string(*header) : document.region;
+    std::string region = header ? std::string(*header) : document.region;
+    if (!is_region(region)) region.clear(); // the keys' next host is not for a server to choose
     if (!region.empty() && region == state.region && region != sent_region) {
       out.verdict = Verdict::retry_now; // another request has learned it meanwhile
     } else if (!region.empty() && region != sent_region && !state.redirected) {
@@ -337,6 +338,7 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
   ++state->requests;
   const auto requested = net::Clock::now();
   auto head = co_await pooled.connection->request(prepared->request, state->network.timeouts().first_byte);
+  net::wipe_secrets(prepared->request);
   const auto answered = net::Clock::now();
   if (!head) {
     auto failure = transport_failure(std::move(head).error());

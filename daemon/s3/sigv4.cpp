@@ -196,8 +196,9 @@ void append_signature(std::string& out, std::string_view canonical,
                       const credentials::Credentials& credentials, const SigningScope& scope,
                       std::string_view amz_date) {
   Hasher hasher;
-  std::string secret = "AWS4";
-  secret.append(credentials.secret_access_key.reveal());
+  std::string secret;
+  secret.reserve(4 + credentials.secret_access_key.reveal().size());
+  secret.append("AWS4").append(credentials.secret_access_key.reveal());
   Digest key = hasher.hmac(secret, amz_date.substr(0, 8));
   OPENSSL_cleanse(secret.data(), secret.size());
   key = hasher.hmac(view(key), scope.region);
@@ -238,9 +239,9 @@ SignedHeaders sign(const SigningRequest& request, const credentials::Credentials
   authorization.append(", SignedHeaders=");
   headers.append_names(authorization);
   authorization.append(", Signature=");
-  append_signature(authorization,
-                   canonical(request, canonical_query(request.query), headers, request.payload_hash),
-                   credentials, scope, amz_date);
+  std::string text = canonical(request, canonical_query(request.query), headers, request.payload_hash);
+  const WipedAtEnd wiped(text); // it holds the session's token
+  append_signature(authorization, text, credentials, scope, amz_date);
   return {amz_date, std::string(request.payload_hash), credentials.session_token,
           Secret(std::move(authorization))};
 }

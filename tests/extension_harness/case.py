@@ -41,8 +41,8 @@ def rounds(usual):
 class Prefetch:
     """The running program. `name` is what it was started as; `root` is its root folder, from which it is started."""
 
-    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None):
-        command, self.program = [f"/opt/extensions/{name}"], program or build / "bin" / "tmpdump-prefetch"
+    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=()):
+        command, self.program = [f"/opt/extensions/{name}", *arguments], program or build / "bin" / "tmpdump-prefetch"
         if root:
             command, self.program = [CHROOT, str(root), *command], CHROOT
         self.process = subprocess.Popen(command, executable=self.program, env=environment,

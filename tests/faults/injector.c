@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a program and lets one of its system calls fail: `injector CALL NTH WHAT REPORT PROGRAM ARGV0
+// [ARGUMENT]...`
+//   CALL    a name of the table below, or "all"
+//   NTH     counts from 1 over all threads and children; 0: none, only count
+//   WHAT    an errno's number, "short" (half of what was to be written), "kill" (SIGKILL instead of the call)
+//   REPORT  file that says how often each call came, a "NAME COUNT" a line; written when the program has
+//   ended
+// The kernel asks this process before each such call (seccomp's user notification), so that the program is
+// the one that is released: static, and with its own threads.
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/futex.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { wait_op = 1, shared_wake = 2 }; // of futex(2)
+
+static const struct call {
+  const char* name;
+  int number;
+  int futex; // which of its operations, 0: not a futex
+} calls[] = {
+    {"openat", SYS_openat, 0},
+    {"openat2", SYS_openat2, 0},
+    {"mkdirat", SYS_mkdirat, 0},
+    {"renameat", SYS_renameat2, 0},
+    {"linkat", SYS_linkat, 0},
+    {"symlinkat", SYS_symlinkat, 0},
+    {"unlinkat", SYS_unlinkat, 0},
+    {"fchmod", SYS_fchmod, 0},
+    {"fstat", SYS_newfstatat, 0},
+    {"fstatfs", SYS_fstatfs, 0},
+    {"fallocate", SYS_fallocate, 0},
+    {"ftruncate", SYS_ftruncate, 0},
+    {"getdents", SYS_getdents64, 0},
+    {"read", SYS_read, 0},
+    {"pread", SYS_pread64, 0},
+    {"write", SYS_write, 0},
+    {"pwrite", SYS_pwrite64, 0},
+    {"close", SYS_close, 0},
+    {"fcntl", SYS_fcntl, 0},
+    {"flock", SYS_flock, 0},
+    {"mmap", SYS_mmap, 0},
+    {"brk", SYS_brk, 0},
+    {"mprotect", SYS_mprotect, 0},
+    {"munmap", SYS_munmap, 0},
+    {"madvise", SYS_madvise, 0},
+    {"clone", SYS_clone3, 0},
+    {"clone", SYS_clone, 0},
+    // A sleep may end early. That the kernel should refuse to wake within a process cannot happen; that it
+    // cannot look up a word in a file (ENOMEM, EFAULT) can.
+    {"futex-wait", SYS_futex, wait_op},
+    {"futex-wake", SYS_futex, shared_wake},
+    {"socket", SYS_socket, 0},
+    {"connect", SYS_connect, 0},
+    {"setsockopt", SYS_setsockopt, 0},
+    {"getsockopt", SYS_getsockopt, 0},
+    {"ioctl", SYS_ioctl, 0},
+    {"sendmsg", SYS_sendmsg, 0},
+    {"sendto", SYS_sendto, 0},
+    {"recvmsg", SYS_recvmsg, 0},
+    {"recvfrom", SYS_recvfrom, 0},
+    {"readv", SYS_readv, 0},
+    {"writev", SYS_writev, 0},
+    {"epoll_create", SYS_epoll_create1, 0},
+    {"epoll_ctl", SYS_epoll_ctl, 0},
+    {"epoll_wait", SYS_epoll_pwait, 0},
+    {"eventfd", SYS_eventfd2, 0},
+    {"timerfd", SYS_timerfd_create, 0},
+    {"timerfd_settime", SYS_timerfd_settime, 0},
+    {"pipe", SYS_pipe2, 0},
+    {"getrandom", SYS_getrandom, 0},
+    {"ppoll", SYS_ppoll, 0},
+    {"prctl", SYS_prctl, 0},
+    {"prlimit", SYS_prlimit64, 0},
+#ifdef SYS_open // architectures older than the calls with "at"
+    {"openat", SYS_open, 0},
+    {"mkdirat", SYS_mkdir, 0},
+    {"renameat", SYS_rename, 0},
+    {"renameat", SYS_renameat, 0},
+    {"unlinkat", SYS_unlink, 0},
+    {"fstat", SYS_fstat, 0},
+    {"epoll_wait", SYS_epoll_wait, 0},
+#endif
+};
+enum { call_count = sizeof calls / sizeof *calls };
+
+static unsigned long seen[call_count];
+
+static void die(const char* what) {
+  (void)fprintf(stderr, "injector: %s: %s\n", what, strerror(errno));
+  exit(125);
+}
+
+static int is_wanted(const struct call* call, const char* name) {
+  return strcmp(name, "all") == 0 || strcmp(name, call->name) == 0;
+}
+
+// Only the calls that are asked for stop; the others cost what they always cost.
+static int install_filter(const char* name) {
+  struct sock_filter filter[2 * call_count + 2];
+  unsigned short size = 0;
+  filter[size++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+  for (size_t i = 0; i < call_count; ++i) {
+    if (!is_wanted(&calls[i], name)) continue;
+    filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i].number, 0, 1);
+    filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
+  }
+  filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  struct sock_fprog program = {.len = size, .filter = filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+  return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
+}
+
+static const struct call* find_call(const struct seccomp_data* data) {
+  for (size_t i = 0; i < call_count; ++i) {
+    if (calls[i].number != data->nr) continue;
+    if (calls[i].futex == 0) return &calls[i];
+    const int operation = (int)data->args[1] & FUTEX_CMD_MASK;
+    const int is_wait = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+    const int is_shared_wake = operation == FUTEX_WAKE && ((int)data->args[1] & FUTEX_PRIVATE_FLAG) == 0;
+    if ((calls[i].futex == wait_op && is_wait) || (calls[i].futex == shared_wake && is_shared_wake))
+      return &calls[i];
+  }
+  return NULL;
+}
+
+// Does half of a write in the program's place. -1: it cannot be halved.
+static long half(const struct seccomp_notif* asked) {
+  const size_t size = asked->data.args[2] / 2;
+  if (size == 0 || (asked->data.nr != SYS_pwrite64 && asked->data.nr != SYS_write)) return -1;
+  char* bytes = malloc(size);
+  const struct iovec here = {bytes, size};
+  const struct iovec there = {(void*)asked->data.args[1], size}; // NOLINT(performance-no-int-to-ptr)
+  long done = -1;
+  int target = -1;
+  char path[64]; // not pidfd_getfd: a thread has no pidfd on older kernels
+
+  (void)snprintf(path, sizeof path, "/proc/%u/fd/%d", asked->pid, (int)asked->data.args[0]);
+  if (process_vm_readv((pid_t)asked->pid, &here, 1, &there, 1, 0) == (ssize_t)size) {
+    target = open(path, O_WRONLY | O_CLOEXEC);
+    if (target >= 0 && asked->data.nr == SYS_pwrite64)
+      done = pwrite(target, bytes, size, (off_t)asked->data.args[3]);
+  }
+  if (target >= 0) close(target);
+  free(bytes);
+  return done;
+}
+
+struct plan {
+  const char* call;
+  unsigned long nth;
+  const char* what;
+  pid_t program;
+};
+
+static void answer(int listener, const struct seccomp_notif* asked, const struct plan* plan) {
+  static unsigned long came; // of the calls that the plan names
+  struct seccomp_notif_resp response = {.id = asked->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+  const struct call* call = find_call(&asked->data);
+  if (call != NULL) {
+    ++seen[call - calls];
+    if (is_wanted(call, plan->call) && ++came == plan->nth) {
+      if (strcmp(plan->what, "kill") == 0) {
+        kill(plan->program, SIGKILL);
+        return; // never answered: the call does not happen
+      }
+      const int is_short = strcmp(plan->what, "short") == 0;
+      const long done = is_short ? half(asked) : -1;
+      if (!is_short || done >= 0) {
+        response.flags = 0;
+        response.val = is_short ? done : 0;
+        response.error = is_short ? 0 : -atoi(plan->what);
+      }
+    }
+  }
+  // ENOENT: the program was killed meanwhile.
+  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) != 0 && errno != ENOENT) die("answer");
+}
+
+// Whoever ends us means the program.
+static pid_t forward_to;
+static void forward(int signal_number) {
+  kill(forward_to, signal_number);
+}
+
+static void serve(int listener, const struct plan* plan) {
+  struct seccomp_notif_sizes sizes;
+  if (syscall(SYS_seccomp, SECCOMP_GET_NOTIF_SIZES, 0, &sizes) != 0) die("sizes");
+  struct seccomp_notif* asked = malloc(sizes.seccomp_notif);
+  for (;;) {
+    struct pollfd ready = {listener, POLLIN, 0};
+    if (poll(&ready, 1, -1) < 0) {
+      if (errno == EINTR) continue;
+      die("poll");
+    }
+    if ((ready.revents & POLLIN) == 0) break; // nobody is left who could ask
+    memset(asked, 0, sizes.seccomp_notif);
+    if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, asked) != 0) {
+      if (errno == ENOENT || errno == EINTR) continue;
+      die("receive");
+    }
+    answer(listener, asked, plan);
+  }
+  free(asked);
+}
+
+static void report(const char* file) {
+  FILE* out = fopen(file, "w");
+  if (out == NULL) die(file);
+  for (size_t i = 0; i < call_count; ++i) {
+    if (seen[i] > 0) (void)fprintf(out, "%s %lu\n", calls[i].name, seen[i]);
+  }
+  if (fclose(out) != 0) die(file);
+}
+
+struct start {
+  int listener; // the child's descriptor, -1 before it has one, -2: it gets none
+  const char* call;
+};
+
+int main(int argc, char** argv) {
+  if (argc < 7) {
+    (void)fputs("usage: injector CALL NTH ERRNO|short|kill REPORT PROGRAM ARGV0 [ARGUMENT]...\n", stderr);
+    return 2;
+  }
+  struct start* start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (start == MAP_FAILED) die("mmap");
+  start->listener = -1;
+  const pid_t parent = getpid();
+  // One table of descriptors until the child execs: so the listener is here too.
+  const pid_t program = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
+  if (program < 0) die("clone");
+  if (program == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent) _exit(125);
+    const int listener = install_filter(argv[1]);
+    __atomic_store_n(&start->listener, listener < 0 ? -2 : listener, __ATOMIC_RELEASE);
+    if (listener >= 0) execv(argv[5], argv + 6);
+    _exit(125);
+  }
+  int listener = -1;
+  while ((listener = __atomic_load_n(&start->listener, __ATOMIC_ACQUIRE)) == -1)
+    sched_yield();
+  if (listener < 0) {
+    (void)fputs("injector: the kernel has no seccomp user notification\n", stderr);
+    return 77;
+  }
+  const struct plan plan = {argv[1], strtoul(argv[2], NULL, 10), argv[3], program};
+  forward_to = program;
+  (void)signal(SIGTERM, forward);
+  serve(listener, &plan);
+  int status = 0;
+  while (waitpid(program, &status, 0) < 0 && errno == EINTR) {
+  }
+  report(argv[4]);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}

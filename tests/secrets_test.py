@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Planted secrets leave the process in signatures alone: not in a log, the trace, the manifest, an error, what Lambda is
+told, a core; and once nothing is asked for any more they are not even in its own memory.
+"""
+import json
+import os
+import resource
+import signal
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+from extension_harness import archives, case
+from extension_harness.api import NEXT
+from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, SECRET_KEY, TOKEN
+
+CONTAINER_TOKEN = "containerAUTHORIZATIONtokenThatNobodyMaySee0123456789"
+PRESIGNED = "presignedSIGNATUREthatNobodyMaySee0123456789abcdef"
+SECRETS = {"access key id": ACCESS_KEY, "secret access key": SECRET_KEY, "session token": TOKEN,
+           "container's authorization token": CONTAINER_TOKEN, "presigned query": PRESIGNED,
+           "signature": "Signature=", "credential": "Credential="}
+
+
+class Credentials:
+    """The container credentials endpoint. `asked`: the Authorization headers that came."""
+
+    def __init__(self):
+        self.asked = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.headers.get("Authorization"))
+                body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": TOKEN,
+                                   "Expiration": "2100-01-01T00:00:00Z"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.uri = f"http://127.0.0.1:{self.server.server_address[1]}/credentials"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def memory(pid):
+    """(where, bytes) of all that the process has mapped."""
+    with open(f"/proc/{pid}/mem", "rb", buffering=0) as file:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, rights, *rest = line.split()
+            if "r" not in rights or "[v" in line:
+                continue
+            begin, end = (int(side, 16) for side in span.split("-"))
+            try:
+                file.seek(begin)
+                yield rest[-1] if len(rest) == 4 else f"anonymous {span}", file.read(end - begin)
+            except OSError:
+                continue
+
+
+class SecretsTest(case.ExtensionTest):
+    def setUp(self):
+        super().setUp()
+        archives.write(self.archive, archives.entries(31, files=20))
+        self.trace = self.folder / "trace.json"
+        self.api = self.start_api()
+
+    def stories(self):
+        """(name, settings) of each way in which it comes to its keys, and to none that are good."""
+        credentials = Credentials()
+        self.addCleanup(credentials.close)
+        container = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
+                     "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials.uri,
+                     "AWS_CONTAINER_AUTHORIZATION_TOKEN": CONTAINER_TOKEN}
+        authority = self.folder / "authority.pem"
+        plain = self.start_origin(session_token=TOKEN).endpoint
+        secure = self.start_origin(session_token=TOKEN, tls=True, ca_file=authority).endpoint
+        public = self.start_origin(signed=False).endpoint
+        presigned = f"/{case.BUCKET}/function.zip?response-expires={PRESIGNED}"
+        yield "environment", "ready", plain, {"AWS_SESSION_TOKEN": TOKEN}
+        yield "environment, TLS", "ready", secure, {"AWS_SESSION_TOKEN": TOKEN, "AWS_CA_BUNDLE": str(authority)}
+        yield "container", "ready", plain, container
+        self.assertEqual(set(credentials.asked), {CONTAINER_TOKEN})
+        yield "refused", "missing", plain, {"AWS_SESSION_TOKEN": TOKEN, "AWS_ACCESS_KEY_ID": ACCESS_KEY[::-1]}
+        yield "presigned", "ready", None, {"AWS_SESSION_TOKEN": TOKEN, "TMPDUMP_URI": public + presigned}
+        yield "presigned, refused", "failed", None, {
+            "AWS_SESSION_TOKEN": TOKEN, "TMPDUMP_URI": f"{plain}{presigned}&X-Amz-Signature={PRESIGNED}"}
+
+    def assert_none_in(self, where, data, but=()):
+        for name in SECRETS.keys() - set(but):
+            secret = SECRETS[name]
+            self.assertNotIn(secret.encode(), data, f"{name} in {where}")
+
+    def test_not_in_what_it_writes_and_not_in_its_memory_afterwards(self):
+        for story, end, endpoint, variables in self.stories():
+            with self.subTest(story):
+                self.destination = self.folder / story.replace(" ", "-")
+                self.destination.mkdir()
+                self.api.requests.clear()
+                prefetch = self.start(self.api, endpoint, TMPDUMP_TRACE=str(self.trace), TMPDUMP_METRICS="emf", **variables)
+                said = prefetch.log.wait_for(r"tmpdump\.(ready|missing|failed)", DEADLINE_S).text
+                self.assertIn(end, said)
+                if end != "failed":
+                    self.api.wait_for(NEXT)
+                    case.until(lambda p=prefetch: (p.system_call() or [None])[0] == PPOLL, "at rest")
+                    looked = 0
+                    for where, data in memory(prefetch.process.pid):
+                        # Of these two the program's own text has the words; an id is no secret by itself.
+                        self.assert_none_in(f"memory, {where}", data, ("signature", "credential", "access key id"))
+                        looked += len(data)
+                    self.assertGreater(looked, 1 << 20)
+                    environment = Path(f"/proc/{prefetch.process.pid}/environ").read_bytes()
+                    self.assertIn(b"TMPDUMP_DEST=", environment)
+                    self.assert_none_in("its environment", environment)
+                    prefetch.terminate()
+                prefetch.status()
+                self.assert_none_in("log", prefetch.log.text().encode())
+                for request in self.api.requests:
+                    self.assert_none_in(f"what {request.path} was told", repr(request).encode())
+                for folder, _, files in os.walk(self.destination):
+                    for name in files:
+                        path = Path(folder, name)
+                        self.assert_none_in(path, path.read_bytes())
+                if self.trace.exists():
+                    self.assert_none_in("trace", self.trace.read_bytes())
+                    self.trace.unlink()
+
+    def start_in_the_middle(self):
+        """One that has keys and works: its archive takes minutes."""
+        origin = self.start_origin(session_token=TOKEN, total_mbps=1)
+        prefetch = self.start(self.api, origin.endpoint, AWS_SESSION_TOKEN=TOKEN)
+        prefetch.log.wait_for("tmpdump.registered", DEADLINE_S)
+        return prefetch
+
+    def test_no_core_and_no_way_in(self):
+        usual = resource.getrlimit(resource.RLIMIT_CORE)
+        resource.setrlimit(resource.RLIMIT_CORE, (usual[1], usual[1]))
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_CORE, usual)
+        prefetch = self.start_in_the_middle()
+        pid = prefetch.process.pid
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        self.assertRegex(limits, r"Max core file size\s+0\s+0\s")
+        self.assertEqual(prefetch.proc("NoNewPrivs"), 1)
+        # Not dumpable: for others of its user its memory belongs to root.
+        self.assertEqual(os.stat(f"/proc/{pid}/mem").st_uid, 0)
+        if os.geteuid() == 0:
+            self.assert_closed_to_its_own_user(pid)
+        os.kill(pid, signal.SIGSEGV)
+        prefetch.status()
+        self.assertEqual([path for path in self.folder.rglob("core*")], [])
+
+    def assert_closed_to_its_own_user(self, _):
+        """As in Lambda, where the function has the extension's user."""
+        user = 54321
+        for path in (self.folder, self.destination):
+            os.chmod(path, 0o755)
+        os.chown(self.destination, user, user)
+        program = self.folder / "tmpdump-prefetch"
+        program.write_bytes((case.build / "bin" / "tmpdump-prefetch").read_bytes())
+        program.chmod(0o755)
+        environment = self.settings(self.api, self.start_origin(session_token=TOKEN, total_mbps=1).endpoint,
+                                    AWS_SESSION_TOKEN=TOKEN)
+        other = subprocess.Popen([program], env=environment, user=user, group=user, extra_groups=[],
+                                 stdout=subprocess.DEVNULL)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        self.api.wait_for("/2020-01-01/extension/register", count=2)
+        for name in ("mem", "environ", "maps"):
+            tried = subprocess.run(["head", "-c1", f"/proc/{other.pid}/{name}"], user=user, group=user, extra_groups=[],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertIn(b"Permission denied", tried.stderr, name)
+
+    def test_what_is_at_the_destination_is_nobody_elses_to_write(self):
+        old = os.umask(0)
+        self.addCleanup(os.umask, old)
+        origin = self.start_origin()
+        prefetch = self.start(self.api, origin.endpoint)
+        prefetch.log.wait_for("tmpdump.ready", DEADLINE_S)
+        seen = []
+        for folder, folders, files in os.walk(self.destination):
+            for name in [*folders, *files]:
+                status = os.lstat(os.path.join(folder, name))
+                seen.append(name)
+                if os.path.islink(os.path.join(folder, name)):
+                    continue
+                self.assertEqual(status.st_mode & 0o022, 0, f"{folder}/{name}")
+        self.assertIn("manifest", seen)
+        own = self.destination / ".tmpdump"
+        self.assertEqual([oct((own / name).stat().st_mode & 0o777) for name in ("manifest", "lock", ".")],
+                         ["0o644", "0o644", "0o755"])
+
+
+if __name__ == "__main__":
+    case.main()
