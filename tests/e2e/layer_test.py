@@ -3,6 +3,7 @@
 
 Their code and their variables are read from the templates; the library is examples/example.c.
 """
+import atexit
 import json
 import os
 import re
@@ -27,11 +28,12 @@ scratch = None
 
 
 def prepare(_):
-    """Before the namespaces, where Maven's mirror can be reached; the folder goes with the last process."""
+    """Before the namespaces, where Maven's mirror can be reached; the folder goes with the process inside."""
     global scratch
     programs.tool("java-function")
     if "TMPDUMP_E2E_SCRATCH" in os.environ:
         scratch = Path(os.environ["TMPDUMP_E2E_SCRATCH"])
+        atexit.register(shutil.rmtree, scratch)
         return
     scratch = Path(tempfile.mkdtemp(prefix="tmpdump-e2e-layer-"))
     os.environ["TMPDUMP_E2E_SCRATCH"] = str(scratch)
