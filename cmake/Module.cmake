@@ -6,11 +6,16 @@ function(tmpdump_module name)
   target_link_libraries(tmpdump_${name} PRIVATE tmpdump_flags)
 endfunction()
 
-# tmpdump_link_inputs(TARGET): the linker writes down what it read, from which tools/layer knows the parts of others.
+# tmpdump_link_inputs(TARGET), of a static program: the linker writes down what it read, from which tools/layer knows the parts
+# of others. TMPDUMP_STATIC_LINK_OPTIONS says where a cross compiler finds the other machine's.
 function(tmpdump_link_inputs target)
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/link-inputs)
-  target_link_options(${target} PRIVATE -Wl,--dependency-file=${PROJECT_BINARY_DIR}/link-inputs/${target}.d)
+  target_link_options(${target} PRIVATE ${TMPDUMP_STATIC_LINK_OPTIONS} -Wl,--dependency-file=${PROJECT_BINARY_DIR}/link-inputs/${target}.d)
 endfunction()
+
+# Not every linker of Debian 12 can pack relative relocations: the one for arm64 cannot.
+include(CheckLinkerFlag)
+check_linker_flag(CXX -Wl,--fatal-warnings,-z,pack-relative-relocs TMPDUMP_PACKS_RELOCATIONS)
 
 # tmpdump_program(NAME SOURCES...): an executable in build/bin, static in the release preset, installed.
 function(tmpdump_program name)
@@ -20,7 +25,10 @@ function(tmpdump_program name)
     # Position-independent: addresses are the kernel's choice. And exceptions find their tables by binary search, where
     # the start-up file of a merely static program registers .eh_frame as a whole, which the first exception then
     # sorts: some 10 ms of the network thread, and 300 KB for good. Relative relocations are packed: 600 KB less.
-    target_link_options(${name} PRIVATE -static-pie -Wl,-z,pack-relative-relocs)
+    target_link_options(${name} PRIVATE -static-pie)
+    if(TMPDUMP_PACKS_RELOCATIONS)
+      target_link_options(${name} PRIVATE -Wl,-z,pack-relative-relocs)
+    endif()
     tmpdump_link_inputs(${name})
   endif()
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})

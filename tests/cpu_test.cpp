@@ -41,7 +41,7 @@ Processor ice_lake() {
   return processor;
 }
 
-std::string output_of(const char* command) {
+[[maybe_unused]] std::string output_of(const char* command) { // x86 alone
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> pipe(popen(command, "r"), pclose);
   std::string out;
   char buffer[4096];

@@ -272,10 +272,18 @@ private:
   std::thread thread_;
 };
 
+// Not every kernel has that file; and under an emulator of another machine its numbers are those of the
+// kernel below.
+bool kernel_tells_calls() {
+  std::ifstream file("/proc/self/syscall");
+  long number = -1;
+  return file >> number && number == SYS_read; // the one that reads it
+}
+
 } // namespace
 
 TEST_CASE("every change wakes who sleeps on its word") {
-  if (!std::ifstream("/proc/self/syscall")) return; // a kernel without it cannot tell that somebody sleeps
+  if (!kernel_tells_calls()) return;
   DestinationFixture destination;
   for (const char* name : {"a", "b", "c"})
     destination.holds(name, "x");

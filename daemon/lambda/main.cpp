@@ -29,6 +29,7 @@ constexpr const char* help =
     "  TMPDUMP_CONNECTIONS   parallel connections, 1 to 64 [chosen from the archive's size]\n"
     "  TMPDUMP_ON_MISSING    continue or fail when the archive is missing or may not be read [continue]\n"
     "  TMPDUMP_HOLD_INIT     1: INIT ends when the archive is ready; 0: at once [1]\n"
+    "  TMPDUMP_CPU           processor to serve: auto, x86-64, x86-64-v2, x86-64-v3 or x86-64-v4 [auto]\n"
     "  TMPDUMP_LOG           error, warn, info or debug [info]\n"
     "  TMPDUMP_METRICS       emf: CloudWatch metrics in the log [none]\n"
     "  TMPDUMP_TRACE         file for a trace that opens in Perfetto [none]\n"

@@ -60,13 +60,13 @@ class LambdaTest(unittest.TestCase):
         self.addCleanup(origin.close)
         return origin.endpoint
 
-    def start_function(self, function, endpoint, snap_start=False, **variables):
+    def start_function(self, function, endpoint, snap_start=False, layer=None, **variables):
         """A variable that is None is left out."""
         settings = {"AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION,
                     "AWS_ENDPOINT_URL_S3": endpoint, "TMPDUMP_URI": f"s3://{BUCKET}/function.zip",
                     "TMPDUMP_LOG": "debug", **variables}
         sandbox = Sandbox(programs, function, {name: value for name, value in settings.items() if value is not None},
-                          snap_start=snap_start)
+                          snap_start=snap_start, layer=layer)
         self.addCleanup(sandbox.close)
         return sandbox
 

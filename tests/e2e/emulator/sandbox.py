@@ -49,31 +49,42 @@ class Answer:
 
 
 class Sandbox:
-    """function: what function.python() or function.java() returned. variables: the function's and the extension's."""
+    """function: what function.python() or function.java() returned. variables: the function's and the extension's.
+    layer: a zip that is unpacked to /opt, instead of the build's own programs.
+    """
 
-    def __init__(self, programs, function, variables, extension=True, snap_start=False):
+    def __init__(self, programs, function, variables, extension=True, snap_start=False, layer=None):
         self.root = Path(tempfile.mkdtemp(prefix="tmpdump-e2e-"))
         self.process = None
         try:
-            self._fill(programs, function, extension)
+            self._fill(programs, function, extension, layer)
             self._start(function, {**ENVIRONMENT, **function.variables, **variables}, snap_start)
         except BaseException:
             self.close()
             raise
 
-    def _fill(self, programs, function, extension):
-        for name in ("opt/extensions", "opt/lib", "opt/tmpdump", "opt/humangraphics", "task", "runtime", "lang", "tmp"):
+    def _fill(self, programs, function, extension, layer):
+        for name in ("opt", "task", "runtime", "lang", "tmp"):
             (self.root / name).mkdir(parents=True)
         place(programs.rie, self.root / "rie")
+        if layer:
+            subprocess.run(["unzip", "-q", layer, "-d", self.root / "opt"], check=True)
+        else:
+            self._fill_opt(programs, extension)
+        for target, source in function.files.items():
+            (self.root / target).parent.mkdir(parents=True, exist_ok=True)
+            place(source, self.root / target)
+
+    def _fill_opt(self, programs, extension):
+        """As tools/layer lays it out."""
+        for name in ("extensions", "lib", "tmpdump", "humangraphics"):
+            (self.root / "opt" / name).mkdir()
         if extension:
             place(programs.extension, self.root / "opt" / "extensions" / EXTENSION)
         place(programs.library, self.root / "opt" / "lib" / "libtmpdump.so")
         place(programs.preload, self.root / "opt" / "lib" / "libtmpdump-preload.so")
         place(programs.wrapper, self.root / "opt" / "tmpdump" / "exec-wrapper")
         (self.root / "opt" / "humangraphics" / "lambda-exec-wrapper.sh").symlink_to("../tmpdump/exec-wrapper")
-        for target, source in function.files.items():
-            (self.root / target).parent.mkdir(parents=True, exist_ok=True)
-            place(source, self.root / target)
 
     def _start(self, function, variables, snap_start):
         emulator = ["/mnt/rie", "--log-level", "debug", "--runtime-api-address", API,

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The layers that tools/layer wrote: what is in them, and that they come out the same.
+
+    layer_test.py BUILD_FOLDER ARCHITECTURE... [-- unittest's arguments]      (BUILD_FOLDER/layer has the layers)
+
+TMPDUMP_REBUILD=all compiles the whole layer once more elsewhere (minutes) instead of its C parts.
+"""
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MOST_BYTES = 12_000_000
+OLDEST_GLIBC = (2, 17)  # what libtmpdump may need; Amazon Linux 2 has 2.26
+PROGRAMS = ("extensions/tmpdump-prefetch", "tmpdump/exec-wrapper", "bin/tmpdump")
+LIBRARIES = ("lib/libtmpdump.so", "lib/libtmpdump-preload.so")
+LINKS = {"humangraphics/lambda-exec-wrapper.sh": "../tmpdump/exec-wrapper"}
+FILES = {*PROGRAMS, *LIBRARIES, *LINKS, "java/lib/tmpdump.jar", "tmpdump/VERSION", "tmpdump/sbom.spdx.json"}
+MACHINES = {"x86_64": "Advanced Micro Devices X86-64", "arm64": "AArch64"}
+# Whose code is in every static program: a list of parts without them was not read from the linker.
+LINKED = {"glibc", "gcc-12", "openssl", "boost1.81", "zlib", "libzstd", "c-ares", "libisal"}
+
+build, architectures = None, ()
+
+
+def said(*command, **options):
+    return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+
+
+class Layer:
+    def __init__(self, architecture):
+        self.architecture = architecture
+        self.path = build / "layer" / f"tmpdump-{architecture}.zip"
+        with zipfile.ZipFile(self.path) as archive:
+            self.modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
+            self.files = {name: archive.read(name) for name in self.modes}
+        self.sbom = json.loads(self.files["tmpdump/sbom.spdx.json"])
+
+    def elf(self, folder, name, *options):
+        path = Path(folder) / name.replace("/", "-")
+        path.write_bytes(self.files[name])
+        return said("readelf", "-W", *options, path)
+
+
+class LayerTest(unittest.TestCase):
+    def setUp(self):
+        self.layers = [Layer(architecture) for architecture in architectures]
+        folder = tempfile.TemporaryDirectory(prefix="tmpdump-layer-")
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def test_holds_what_it_must_and_nothing_else(self):
+        for layer in self.layers:
+            with self.subTest(layer.architecture):
+                others = {name for name in layer.files if name not in FILES and not name.startswith("tmpdump/licenses/")}
+                self.assertEqual((FILES - set(layer.files), others), (set(), set()))
+                self.assertLess(layer.path.stat().st_size, MOST_BYTES)
+                for name in PROGRAMS:
+                    self.assertEqual(layer.modes[name], stat.S_IFREG | 0o755)
+                for name, target in LINKS.items():
+                    self.assertTrue(stat.S_ISLNK(layer.modes[name]))
+                    self.assertEqual(layer.files[name].decode(), target)
+
+    def test_programs_are_static(self):
+        for layer in self.layers:
+            for name in PROGRAMS:
+                with self.subTest(f"{layer.architecture} {name}"):
+                    text = layer.elf(self.folder, name, "-h", "-l", "-d")
+                    self.assertIn(f"Machine:                           {MACHINES[layer.architecture]}", text)
+                    self.assertNotIn("INTERP", text)
+                    self.assertNotIn("(NEEDED)", text)
+
+    def test_libraries_need_no_new_glibc(self):
+        for layer in self.layers:
+            for name in LIBRARIES:
+                with self.subTest(f"{layer.architecture} {name}"):
+                    text = layer.elf(self.folder, name, "-h", "-V", "-d")
+                    self.assertIn(MACHINES[layer.architecture], text)
+                    needs = text.split(".gnu.version_r")[1]
+                    versions = [tuple(map(int, found.split("."))) for found in re.findall(r"Name: GLIBC_([\d.]+)", needs)]
+                    self.assertTrue(versions)
+                    self.assertLessEqual(max(versions), OLDEST_GLIBC)
+                    self.assertNotIn("Name: GLIBC_PRIVATE", needs)
+                    libraries = set(re.findall(r"\(NEEDED\).*\[(.*)\]", text))
+                    self.assertLessEqual(libraries, {"libc.so.6", "libdl.so.2", "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"})
+
+    def test_list_of_parts(self):
+        for layer in self.layers:
+            with self.subTest(layer.architecture):
+                sources = set()
+                for package in layer.sbom["packages"]:
+                    if package["name"] == "tmpdump":
+                        continue
+                    licence = re.search(r"licence in (\S+)$", package["sourceInfo"])[1]
+                    self.assertGreater(len(layer.files[licence]), 400, licence)
+                    sources.add(re.search(r"source package (\S+)", package["sourceInfo"])[1])
+                self.assertLessEqual(LINKED, sources)
+                # Every licence belongs to a part or is referred to by one, and every file stands in the list with its digest.
+                texts = {name.removeprefix("tmpdump/licenses/").removesuffix(".txt"): text for name, text in layer.files.items()
+                         if name.startswith("tmpdump/licenses/")}
+                for name in texts.keys() - sources - {"tmpdump"}:
+                    self.assertIn(f"/usr/share/common-licenses/{name}".encode(), b"".join(texts.values()))
+                self.assertLessEqual({"LGPL-2.1", "GPL-3"}, set(texts))
+                listed = {file["fileName"]: {sum_["algorithm"]: sum_["checksumValue"] for sum_ in file["checksums"]}
+                          for file in layer.sbom["files"]}
+                for name, content in layer.files.items():
+                    if name not in LINKS and name != "tmpdump/sbom.spdx.json":
+                        self.assertEqual(listed[f"./{name}"]["SHA256"], hashlib.sha256(content).hexdigest(), name)
+
+    def test_texts_of_the_licences(self):
+        for layer in self.layers:
+            texts = b"".join(content for name, content in layer.files.items() if name.startswith("tmpdump/licenses/")).lower()
+            for words in (b"GNU Lesser General Public License", b"Apache License", b"Boost Software License", b"GCC Runtime Library Exception"):
+                self.assertTrue(words.lower() in texts, (layer.architecture, words))
+
+    def test_version(self):
+        version = re.search(r"project\(tmpdump VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]
+        commit = said("git", "-C", ROOT, "rev-parse", "HEAD").strip()
+        for layer in self.layers:
+            first, second, third = layer.files["tmpdump/VERSION"].decode().splitlines()
+            self.assertEqual((first, third), (version, f"architecture {layer.architecture}"))
+            self.assertIn(commit, second)
+        self.assertEqual((build / "layer/VERSION").read_text(), version + "\n")
+
+    def test_sums(self):
+        said("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=build / "layer")
+
+
+class SameBytesTest(unittest.TestCase):
+    """Once more, elsewhere, by someone else."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="tmpdump-again-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def copy(self):
+        """What git knows of the sources, and of what is new; in a folder with another name."""
+        names = said("git", "-C", ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+        copy = self.folder / "a clone with another name".replace(" ", "-")
+        for name in filter(None, names):
+            if (ROOT / name).is_file():
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(ROOT / name, copy / name)
+                shutil.copymode(ROOT / name, copy / name)
+        return copy
+
+    def test_packed_again(self):
+        before = {path.name: path.read_bytes() for path in (build / "layer").glob("tmpdump-*")}
+        environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TZ": "Asia/Tokyo", "LC_ALL": "C", "TMPDIR": str(self.folder)}
+        if "TMPDUMP_CACHE" in os.environ:
+            environment["TMPDUMP_CACHE"] = os.environ["TMPDUMP_CACHE"]
+        said(ROOT / "tools/layer", *architectures, cwd="/", env=environment, umask=0o077)
+        after = {path.name: path.read_bytes() for path in (build / "layer").glob("tmpdump-*")}
+        self.assertEqual({name: hashlib.sha256(content).hexdigest() for name, content in after.items()},
+                         {name: hashlib.sha256(content).hexdigest() for name, content in before.items()})
+
+    def test_compiled_again(self):
+        """As ./dev does, but with an empty ccache: the usual one would give the first build's answer."""
+        whole = os.environ.get("TMPDUMP_REBUILD") == "all"
+        targets = ["layer_parts"] if whole else ["exec-wrapper", "tmpdump_client", "tmpdump_preload"]
+        copy = self.copy()
+        cache = (build / "CMakeCache.txt").read_text()
+        isal = re.search(r"^TMPDUMP_ISAL_ROOT:PATH=(.*)$", cache, re.MULTILINE)[1]
+        ccache = re.search(r"^CMAKE_C_COMPILER_LAUNCHER:\w+=(.*)$", cache, re.MULTILINE)
+        launchers = [f"-DCMAKE_{language}_COMPILER_LAUNCHER={ccache[1]}" for language in ("C", "CXX")] if ccache else []
+        environment = os.environ | {"CCACHE_DIR": str(self.folder / "ccache"), "CCACHE_BASEDIR": str(copy), "CCACHE_NOHASHDIR": "1"}
+        said("cmake", "--preset", "release", f"-DTMPDUMP_ISAL_ROOT={isal}", f"-DBUILD_TESTING={'ON' if whole else 'OFF'}", *launchers, cwd=copy)
+        said("cmake", "--build", "build", "-j", os.cpu_count(), "--target", *targets, cwd=copy, env=environment)
+        places = ["bin/exec-wrapper", "lib/libtmpdump.so", "lib/libtmpdump-preload.so"]
+        for place in places + (["bin/tmpdump", "bin/tmpdump-prefetch"] if whole else []):
+            with self.subTest(place):
+                first, second = self.folder / "first", self.folder / "second"
+                said("strip", "--strip-all", "-o", first, build / place)
+                said("strip", "--strip-all", "-o", second, copy / "build" / place)
+                self.assertEqual(hashlib.sha256(second.read_bytes()).hexdigest(), hashlib.sha256(first.read_bytes()).hexdigest())
+
+
+if __name__ == "__main__":
+    build = Path(sys.argv[1]).resolve()
+    rest = sys.argv[2:]
+    more = rest[rest.index("--") + 1:] if "--" in rest else []
+    architectures = rest[:rest.index("--")] if "--" in rest else rest
+    unittest.main(argv=[sys.argv[0], *more], verbosity=2)
