@@ -99,7 +99,21 @@ class Sources(Story):
         self.assertIn("the log does not load 'lib/libextra.so', but what it loads needs it", said)
         self.assertRegex(said, "loads 'libjnijavacpp.so', which no source has; wanted by org.bytedeco.javacpp.Pointer")
         self.assertRegex(said, "the log does not load it: openblas.jar!.*libnever.so")
+        self.assertRegex(said, r"(?m)^  org.bytedeco.openblas.global.openblas: libopenblas.so.0 libjniopenblas.so$")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:  # in the order of loading, before each what it needs
+            self.assertEqual(archive.namelist()[:4], [f"lib/{n}" for n in (
+                "libgcc_s.so.1", "libextra.so", "libquadmath.so.0", "libgfortran.so.5")])
         self.refused(USAGE, "pack", "openblas.jar", "--from-log", "openblas.jar", "-o", "b.zip", says="logger.debug=true")
+
+
+    def test_from_a_log_of_an_application_that_ran_before(self):
+        cache = "cache/openblas.jar/org/bytedeco/openblas/linux-x86_64"
+        for number, (name, needed) in enumerate({"liba.so.1": ["libbeside.so"], "libbeside.so": [], "libnever.so": []}.items()):
+            self.write(f"{cache}/{name}", library(needed, name, code(200, number)))
+        self.link(f"{cache}/liba.so", self.folder / cache / "liba.so.1")
+        self.write("debug.log", f"Debug: Loading class x.X\nDebug: Loading {self.folder}/{cache}/liba.so.1\n")
+        self.tmpdump("pack", "--from-log", "debug.log", "-o", "a.zip")
+        self.assertEqual(sorted(self.fetched("a.zip")), ["lib/liba.so.1", "lib/libbeside.so"])
 
 
 class Libraries(Story):
