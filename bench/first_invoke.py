@@ -80,6 +80,7 @@ class Bench:
     def ours(self, wait, archive):
         with Sandbox(self.parts, programs.wrapped(self.function), {**self.settings(archive), "TMPDUMP_WAIT": wait}) as sandbox:
             run, zero = self.invoke(sandbox)
+            sandbox.log.wait_for(r'"tmpdump\.ready"', case.DEADLINE_S)
             listed = manifest.read(sandbox.tmp / ".tmpdump" / "manifest")
             used = [entry for entry in listed.entries if entry.first_wait and entry.kind == manifest.FILE]
             run |= {"extension": listed.started - zero, "list known": listed.listed - zero, "all ready": listed.finished - zero,
@@ -160,7 +161,7 @@ def markdown(data):
     at, facts = data["machine"], data["archives"]
     text = (f"# First request answered\n\n{at['date']}; {at['cores']} cores of {at['cpu']}, {at['memory_gb']} GB, Linux "
             f"{at['kernel']}.\n\n`{data['command']}`\n\n{facts['entries']} entries, {facts['unpacked'] / 1e6:.0f} MB: "
-            f"{facts['zip'] / 1e6:.1f} MB by `zip -y -r`, {facts['packed'] / 1e6:.1f} MB by `tmpdump pack`. Load before: "
+            f"{facts['zip'] / 1e6:.1f} MB by `zip -y -r`, {facts['packed'] / 1e6:.1f} MB by `tmpdump pack --level {facts['level']}`. Load before: "
             f"{data['load']:.1f}. Seconds, median [min..max] of {data['rounds']} interleaved rounds, every answer checked.\n")
     for link, cells in data["results"].items():
         text += f"\n### {links.LINKS[link][0]}\n\n" + report.row(["way", "answered after, s", "original / this"]) + "|---|---|---|\n"
@@ -185,6 +186,7 @@ def options_of(arguments):
     parser.add_argument("--ways", nargs="+", default=list(TITLES), choices=TITLES)
     parser.add_argument("--links", nargs="+", default=list(links.LINKS), choices=links.LINKS)
     parser.add_argument("--runs", type=int, default=5, help="rounds that count, after one that does not")
+    parser.add_argument("--level", type=int, default=19, help="of the packed archive (%(default)s, as tmpdump pack has it)")
     parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where the programs are")
     return parser.parse_args(arguments)
@@ -198,7 +200,7 @@ def prepare(options):
         original.prepare()
         os.environ[ORIGINAL] = str(original.classes)
         os.environ[FUNCTION] = str(invoke_archives.function())
-        os.environ[ARCHIVES] = str(invoke_archives.make(parts.build / "bin" / "tmpdump")["tree"].parent)
+        os.environ[ARCHIVES] = str(invoke_archives.make(parts.build / "bin" / "tmpdump", options.level))
     return parts
 
 
@@ -239,8 +241,9 @@ def main():
             shutil.copy(folder / f"{name}.zip", bucket)
         results = measure(options, parts, folder, Path(scratch))
     entries, stock, unpacked = workloads.describe(folder / "zip.zip")
-    data = {"machine": report.machine(), "command": f"./dev bench invoke --runs {options.runs}", "rounds": options.runs, "load": load,
-            "archives": {"entries": entries, "zip": stock, "unpacked": unpacked, "packed": (folder / "packed.zip").stat().st_size},
+    data = {"machine": report.machine(), "command": f"./dev bench invoke --runs {options.runs} --level {options.level}", "rounds": options.runs, "load": load,
+            "archives": {"entries": entries, "zip": stock, "unpacked": unpacked, "packed": (folder / "packed.zip").stat().st_size,
+                         "level": options.level},
             "results": results}
     text = markdown(data)
     print(text)

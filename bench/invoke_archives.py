@@ -46,21 +46,21 @@ def record(built, work):
     return log
 
 
-def make(tmpdump):
-    """{"zip": the stock archive, "packed": the packed one, "tree": the folder that both unpack to}"""
+def make(tmpdump, level):
+    """The folder with zip.zip, the stock archive, packed.zip, of zstd's `level`, and tree, to which both unpack."""
     built = function()
-    folder = workloads.cache_folder() / "workloads" / f"invoke-{FORMAT}-{digest()}"
+    folder = workloads.cache_folder() / "workloads" / f"invoke-{FORMAT}-{digest()}-{level}"
     if not folder.exists():
         peers.say("making the archives of bench/invoke: some minutes")
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             work, made = Path(scratch), Path(scratch) / "made"
             made.mkdir()
             log = record(built, work)
-            subprocess.run([tmpdump, "pack", "--from-log", log, "-o", made / "packed.zip"], check=True)
+            subprocess.run([tmpdump, "pack", "--from-log", log, "--level", str(level), "-o", made / "packed.zip"], check=True)
             shutil.rmtree(work / "cache")
             subprocess.run([tmpdump, "fetch", made / "packed.zip", "--dest", made / "tree", "-q"], check=True)
             shutil.rmtree(made / "tree" / ".tmpdump", ignore_errors=True)
             names = sorted(f"lib/{name}" for name in os.listdir(made / "tree" / "lib"))
             workloads.zip_folder(made / "tree", ["lib", *names], made / "zip.zip")
             made.rename(folder)
-    return {"zip": folder / "zip.zip", "packed": folder / "packed.zip", "tree": folder / "tree"}
+    return folder

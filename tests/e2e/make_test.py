@@ -70,7 +70,8 @@ class MakeTest(case.LambdaTest):
         function = programs.java_runtime(Path(shutil.which("java")).resolve().parents[1], "example.Function")
         runtime = {place: source for place, source in function.files.items() if place.startswith("runtime/")}
         function.files = {**runtime, "task/lib/app.jar": self.folder / "app.jar"}
-        del function.variables["JAVA_TOOL_OPTIONS"]
+        # As on Lambda, no home that JavaCPP could write to; nothing else is set for it.
+        function.variables["JAVA_TOOL_OPTIONS"] = "-Duser.home=/proc/nowhere"
         return self.start_function(programs.wrapped(function), self.origin.endpoint, TMPDUMP_URI=None, TMPDUMP_BUCKET=BUCKET,
                                    AWS_LAMBDA_FUNCTION_NAME=FUNCTION)
 
