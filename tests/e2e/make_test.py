@@ -48,6 +48,8 @@ class MakeTest(case.LambdaTest):
         shutil.copy(jar, self.folder / "app.jar")
         self.origin = Origin(case.programs.origin)  # keeps what is uploaded
         self.addCleanup(self.origin.close)
+        (self.folder / ".aws").mkdir()  # the origin takes an object in one request
+        (self.folder / ".aws" / "config").write_text("[default]\ns3 =\n    multipart_threshold = 1GB\n")
         path = f"{case.programs.build / 'bin'}:{programs.tool('python-venv').parent}:{os.environ['PATH']}"
         self.environment = {
             "PATH": path, "HOME": str(self.folder), "LANG": "C.UTF-8", "AWS_ACCESS_KEY_ID": ACCESS_KEY,
