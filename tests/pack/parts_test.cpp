@@ -137,7 +137,9 @@ TEST_CASE("large files are cut into parts of one size") {
   const PackSettings zstd;
   CHECK(segment_bytes_for(zstd, 0) == 0);
   CHECK(segment_bytes_for(zstd, 8 * mib) == 0);
-  CHECK(segment_bytes_for(zstd, 8 * mib + 1) == 4 * mib + 65536);
+  CHECK(segment_bytes_for(zstd, 12 * mib - 1) == 0);
+  CHECK(segment_bytes_for(zstd, 12 * mib + 1) == 6 * mib + 65536);
+  CHECK(segment_bytes_for(zstd, 33 * mib) == 8 * mib + 262144);
   CHECK(segment_bytes_for(zstd, 16 * mib) == 8 * mib);
   PackSettings deflate;
   deflate.method = zip::Method::deflate;
