@@ -47,7 +47,7 @@ void add_pack(CLI::App& app, std::function<int()>& chosen) {
   add(*pack, "--from-log", a.log,
       "Only the libraries that a log of JavaCPP shows (-Dorg.bytedeco.javacpp.logger.debug=true), and what "
       "they "
-      "need; without SOURCE from the jars that it names")
+      "need, in the order of loading; without SOURCE from the jars that it names, or JavaCPP's cache")
       ->type_name("FILE");
   pack->add_option(
           "--variant", a.variants,
@@ -133,10 +133,11 @@ void add_refine(CLI::App& app, std::function<int()>& chosen) {
 
 void add_strip_jar(CLI::App& app, std::function<int()>& chosen) {
   auto* const strip = app.add_subcommand(
-      "strip-jar", "Take the native libraries of org/bytedeco out of an application's jar");
+      "strip-jar",
+      "Take the native libraries of org/bytedeco out of an application's jar, and of the jars in it");
   const auto arguments = std::make_shared<StripJarArguments>();
   auto& a = *arguments;
-  strip->add_option("JAR", a.jar, "The jar; replaced only when the new one is whole")
+  strip->add_option("JAR", a.jar, "The jar, or a zip with jars; replaced only when the new one is whole")
       ->type_name("")
       ->required();
   add(*strip, "-o,--output", a.output, "Write here instead of replacing JAR")->type_name("FILE");

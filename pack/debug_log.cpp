@@ -56,10 +56,12 @@ private:
     newest_.reset();
     if (found == log_.libraries.end()) {
       newest_ = name;
-      log_.libraries.push_back({std::string(name), {}, {}});
+      log_.libraries.push_back({std::string(name), {}, {}, {}, false});
       found = log_.libraries.end() - 1;
     }
     if (!extracted_.empty() && extracted_ != name) found->source_name = extracted_;
+    found->path = path;
+    found->extracted = found->extracted || !extracted_.empty();
     if (!class_.empty() &&
         std::find(found->classes.begin(), found->classes.end(), class_) == found->classes.end())
       found->classes.push_back(class_);

@@ -12,6 +12,8 @@ struct LoadedLibrary {
   std::string name;                 // file name as loaded, "libopenblas_nolapack.so.0"
   std::string source_name;          // file name that it was taken from where it differs, "libopenblas.so.0"
   std::vector<std::string> classes; // whose loading wanted it, in order
+  std::string path;                 // as loaded; of the last time
+  bool extracted = false; // out of a jar, in this run; else JavaCPP's cache had it, or it is the system's
 };
 
 struct DebugLog {

@@ -73,6 +73,8 @@ Failure OutputFile::failure(int error_number) const {
 }
 
 result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
+  const auto begin = static_cast<off_t>(offset);
+  const auto size = static_cast<off_t>(bytes.size());
   while (!bytes.empty()) {
     const ssize_t written = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (written < 0 && errno == EINTR) continue;
@@ -80,6 +82,8 @@ result<void> OutputFile::write_at(std::uint64_t offset, Bytes bytes) {
     bytes = bytes.subspan(static_cast<std::size_t>(written));
     offset += static_cast<std::uint64_t>(written);
   }
+  // Begins to bring them to the disk beside what still is to be made: publish() waits for the rest only.
+  (void)::sync_file_range(fd_.get(), begin, size, SYNC_FILE_RANGE_WRITE);
   return {};
 }
 

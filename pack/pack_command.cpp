@@ -3,7 +3,7 @@
 
 #include "cli/progress_bar.h"
 #include "cli/report.h"
-#include "pack/debug_log.h"
+#include "pack/from_log.h"
 #include "pack/libraries.h"
 #include "pack/profile.h"
 #include "pack/report.h"
@@ -55,7 +55,6 @@ public:
 
 private:
   result<void> collect_sources();
-  result<void> keep_what_the_log_loads(const DebugLog& log);
   result<void> order_entries();
   result<Packing> write(const PackSettings& settings, OutputFile& out);
 
@@ -65,76 +64,43 @@ private:
   Workspace workspace_;
   Collected collected_;
   Libraries libraries_;
+  std::optional<DebugLog> log_;
 };
-
-// Of the libraries exactly what the log shows, and what these need; everything else that is no library goes
-// too.
-result<void> PackRun::keep_what_the_log_loads(const DebugLog& log) {
-  auto& items = collected_.items;
-  std::set<std::string> loaded;
-  std::map<std::string, std::string> renamed;
-  for (const LoadedLibrary& library : log.libraries) {
-    const std::string& source = library.source_name.empty() ? library.name : library.source_name;
-    bool found = false;
-    for (const Item& item : items) {
-      if (file_name(item.path) != library.name && file_name(item.path) != source) continue;
-      loaded.insert(item.path);
-      found = true;
-    }
-    if (found && source != library.name) renamed[library.name] = source;
-    if (found) continue;
-    std::string note = "the log loads " + quote(library.name) + ", which no source has";
-    for (std::size_t i = 0; i < library.classes.size(); ++i)
-      note += (i == 0 ? "; wanted by " : ", ") + library.classes[i];
-    collected_.notes.push_back(std::move(note));
-  }
-  const std::set<std::string> kept = closure(items, libraries_, loaded);
-  for (const std::string& path : kept) {
-    if (!loaded.contains(path))
-      collected_.notes.push_back("the log does not load " + quote(path) + ", but what it loads needs it");
-  }
-  for (const Item& item : items) {
-    if (!kept.contains(item.path))
-      collected_.left_out.push_back({item.origin, "the log does not load it", item.size});
-  }
-  std::erase_if(items, [&](const Item& item) { return !kept.contains(item.path); });
-  TMPDUMP_CHECK(store_once(collected_, libraries_));
-  add_version_links(collected_, libraries_, renamed);
-  return {};
-}
 
 result<void> PackRun::collect_sources() {
   SourceOptions sources = arguments_.sources;
   TMPDUMP_TRY(sources.variants, variants_of(arguments_.variants));
-  std::optional<DebugLog> log;
   if (arguments_.log) {
     TMPDUMP_TRY(const std::string text, read_text_file(*arguments_.log));
-    log = parse_debug_log(text);
-    if (log->libraries.empty()) {
+    log_ = parse_debug_log(text);
+    if (log_->libraries.empty()) {
       return Failure{Errc::usage, quote(*arguments_.log) +
                                       " shows no library that JavaCPP loads; run the application with "
                                       "-Dorg.bytedeco.javacpp.logger.debug=true and keep what it prints"};
     }
-    if (sources.sources.empty() && sources.class_path.empty()) sources.sources = log->jars;
+    if (sources.sources.empty() && sources.class_path.empty()) sources.sources = sources_of(*log_);
   }
   if (sources.sources.empty() && sources.class_path.empty() && sources.variants.empty()) {
     return Failure{Errc::usage, "nothing to pack: name directories, files or jars, or give --class-path"};
   }
   TMPDUMP_TRY(collected_, collect(sources, arguments_.output, workspace_, interrupt_));
   TMPDUMP_TRY(libraries_, read_libraries(collected_));
-  if (log) {
-    TMPDUMP_CHECK(keep_what_the_log_loads(*log));
-  } else {
-    TMPDUMP_CHECK(store_once(collected_, libraries_));
-    add_version_links(collected_, libraries_, {});
-  }
+  std::map<std::string, std::string> renamed;
+  if (log_) renamed = keep_loaded(collected_, libraries_, *log_);
+  TMPDUMP_CHECK(store_once(collected_, libraries_));
+  add_version_links(collected_, libraries_, renamed);
   if (collected_.items.empty()) return Failure{Errc::usage, "nothing to pack: every file is left out"};
   return {};
 }
 
 result<void> PackRun::order_entries() {
-  if (!arguments_.profile) return {};
-  TMPDUMP_TRY(const auto profile, read_profile(*arguments_.profile));
+  if (!arguments_.profile && !log_) return {};
+  std::vector<std::string> profile;
+  if (arguments_.profile) {
+    TMPDUMP_TRY(profile, read_profile(*arguments_.profile));
+  } else {
+    profile = load_order(collected_.items, libraries_, *log_);
+  }
   std::vector<std::string> paths;
   for (const Item& item : collected_.items)
     paths.push_back(item.path);
@@ -183,6 +149,7 @@ result<void> PackRun::run() {
   report.left_out = std::move(collected_.left_out);
   report.missing = find_missing(collected_.items, libraries_);
   report.notes = std::move(collected_.notes);
+  if (log_) report.loaded_by = libraries_by_class(*log_);
   const std::string text = arguments_.quiet ? render(report.missing) : render(report);
   (void)std::fputs(text.c_str(), arguments_.quiet ? stderr : stdout);
   return {};

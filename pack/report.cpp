@@ -85,6 +85,17 @@ std::string left_out(const std::vector<LeftOut>& all) {
   return text;
 }
 
+std::string loaded_by(const LoadedBy& classes) {
+  std::string text = classes.empty() ? "" : "loaded, as the log shows, by the class:\n";
+  for (const auto& [name, libraries] : classes) {
+    text += "  " + printable(name) + ":";
+    for (const std::string& library : libraries)
+      text += " " + printable(library);
+    text += "\n";
+  }
+  return text;
+}
+
 } // namespace
 
 double seconds_on_link(std::uint64_t bytes) {
@@ -106,7 +117,8 @@ std::string render(const std::vector<Missing>& missing) {
 }
 
 std::string render(const PackReport& report) {
-  std::string text = headline(report) + largest(report) + left_out(report.left_out) + render(report.missing);
+  std::string text = headline(report) + largest(report) + left_out(report.left_out) +
+                     loaded_by(report.loaded_by) + render(report.missing);
   for (const std::string& note : report.notes)
     text += "note: " + note + "\n";
   return text + "arrives in about " + cli::format_seconds(seconds_on_link(report.archive_size)) +

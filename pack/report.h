@@ -2,6 +2,7 @@
 // What `tmpdump pack` says when it is done. Pure.
 #pragma once
 
+#include "pack/from_log.h"
 #include "pack/libraries.h"
 #include "pack/pack.h"
 
@@ -19,6 +20,7 @@ struct PackReport {
   std::vector<LeftOut> left_out;
   std::vector<Missing> missing;
   std::vector<std::string> notes;
+  LoadedBy loaded_by; // under --from-log
 };
 
 std::string render(const PackReport& report);

@@ -76,6 +76,11 @@ Place split_place(const std::string& text) {
   return {text.substr(0, sign), at == "." ? std::string() : at};
 }
 
+// A path of a module whose natives JavaCPP loads.
+bool in_module(std::string_view path) {
+  return path.starts_with("org/bytedeco/") || path.starts_with("org/nd4j/");
+}
+
 class Collector {
 public:
   Collector(const SourceOptions& options, Workspace& workspace, const Interrupt& interrupt)
@@ -245,14 +250,17 @@ result<void> Collector::add_jar(const std::string& folder, const std::string& pa
   TMPDUMP_TRY(const ArchiveFile jar, ArchiveFile::open(path));
   TMPDUMP_TRY(const zip::Directory contents, jar.directory());
   for (const zip::Entry& entry : contents.entries) {
+    if (entry.kind != zip::Kind::file || !in_module(entry.path)) continue;
     const std::string_view parent = directory(entry.path);
-    if (entry.kind != zip::Kind::file || !entry.path.starts_with("org/bytedeco/")) continue;
-    if (file_name(parent) != options_.platform || !named_like_a_library(entry.path)) {
+    const auto level = native_level(file_name(parent), options_.platform);
+    if (!level || !named_like_a_library(entry.path)) {
       const bool native = parent.find("/" + options_.platform) != std::string_view::npos;
       if (native) left_out(path + "!" + entry.path, "no library of " + options_.platform, entry.size);
       continue;
     }
-    TMPDUMP_CHECK(add_native(joined(folder, std::string(file_name(entry.path))), jar, entry));
+    const bool variant = !level->empty() && variant_of(folder + "/").empty();
+    const std::string place = variant ? joined(folder, "glibc-hwcaps/" + std::string(*level)) : folder;
+    TMPDUMP_CHECK(add_native(joined(place, std::string(file_name(entry.path))), jar, entry));
   }
   return {};
 }
@@ -355,6 +363,15 @@ result<bool> same_bytes(const Item& a, const Item& b) {
     if (std::memcmp(buffers[0].data(), buffers[1].data(), length) != 0) return false;
   }
   return true;
+}
+
+std::optional<std::string_view> native_level(std::string_view folder, std::string_view platform) {
+  if (!folder.starts_with(platform)) return std::nullopt;
+  const std::string_view extension = folder.substr(platform.size());
+  if (extension.empty()) return std::string_view();
+  if (extension == "-avx2") return "x86-64-v3";
+  if (extension == "-avx512") return "x86-64-v4";
+  return std::nullopt;
 }
 
 std::string_view default_exclusion(std::string_view path) {

@@ -7,6 +7,7 @@
 #include "pack/item.h"
 #include "pack/workspace.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,11 @@ struct Collected {
 // What is never wanted at run time: static libraries, headers, locks, Python's modules, build systems' files.
 // Empty: the path is not such a thing; else the reason.
 std::string_view default_exclusion(std::string_view path);
+
+// For which CPUs a jar's folder of natives is: "" for all (PLATFORM), "x86-64-v3" (PLATFORM-avx2),
+// "x86-64-v4" (PLATFORM-avx512): JavaCPP's extensions of a platform, of ND4J's classifier jars and others.
+// None: another platform's.
+std::optional<std::string_view> native_level(std::string_view folder, std::string_view platform);
 
 // Reads directories and unpacks jars' natives into `workspace`. `output`: the file that is to be written,
 // which is not packed into itself.

@@ -20,7 +20,8 @@ struct StripJarArguments {
 // org/bytedeco/**/*.{so*,a,xml,h,hpp} and the jars' copies of them for other platforms.
 const cli::Globs& default_strip_globs();
 
-// `tmpdump strip-jar`: a jar without them, everything else byte for byte. The exit status.
+// `tmpdump strip-jar`: a jar without them, everything else byte for byte; in the jars inside of it too, which
+// keep their method of compression. The exit status.
 int run_strip_jar(const StripJarArguments& arguments);
 
 } // namespace tmpdump::pack

@@ -110,8 +110,11 @@ std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Regio
 }
 
 // Critical path first: always the range from whose start the longest chain of decoding is still to be done.
-std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions) {
+std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions,
+                         std::uint64_t short_chain) {
   auto jobs = weigh(slices, regions);
+  for (Job& job : jobs)
+    job.chain = job.chain > short_chain ? job.chain : 0;
   std::vector<Slice> out;
   out.reserve(slices.size());
   while (out.size() < slices.size()) {
@@ -152,7 +155,7 @@ std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const S
        split_at_large(sorted_union(missing, options.max_gap), regions, options.range_size)) {
     cut(interval, options.range_size, slices);
   }
-  return order(slices, regions);
+  return order(slices, regions, options.short_chain);
 }
 
 unsigned choose_connections(std::uint64_t bytes, std::uint64_t range_size) {

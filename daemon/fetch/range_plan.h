@@ -25,6 +25,9 @@ struct PlanOptions {
   std::uint64_t range_size = 8U << 20U;
   // An unwanted gap is downloaded when that is cheaper than another request: 25 ms at 60 MB/s.
   std::uint64_t max_gap = 1536U << 10U;
+  // Chains of decoding up to this cost count as equal, so that the archive's order decides, which is that of
+  // first use where it was packed so. A packed archive has no longer ones.
+  std::uint64_t short_chain = 0;
 };
 
 // Ranges asked for before anything is known of the archive, beside its tail: growing, so that the first bytes

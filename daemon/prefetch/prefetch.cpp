@@ -203,6 +203,7 @@ awaitable<result<void>> run_once(Run& run) {
   }
   fetch::PlanOptions plan;
   plan.range_size = run.settings.range_size;
+  plan.short_chain = 2 * run.settings.range_size; // decodes in 10 ms
   transfer->add(fetch::plan_ranges(regions, transfer->asked(), plan));
 
   auto drained = co_await transfer->drain();

@@ -5,5 +5,6 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 tools/lambda-rie
 tools/java-function
+tools/java-opencv
 python3 bench/workloads.py --path openblas
 if [[ $(uname -m) == x86_64 ]]; then tools/temurin; fi

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tmpdump ls`, `verify`, `refine` and `strip-jar`: looking into archives and changing them without compressing."""
+import io
 import json
 import os
 import struct
@@ -264,6 +265,62 @@ class StripJar(Story):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("warning: 'a.jar' is no longer signed: 2 signature files left out", done.stderr)
         self.assertEqual(self.contents("a.jar")[0], {**self.OTHERS, "META-INF/services/x.SF": b"no signature"})
+
+    def nested(self, content):
+        """Jars by the two ways that Java applications have them inside: stored (Spring Boot) and deflated."""
+        with zipfile.ZipFile(self.folder / "app.jar", "w", zipfile.ZIP_DEFLATED) as jar:
+            jar.writestr("BOOT-INF/lib/a.jar", content, zipfile.ZIP_STORED)
+            with jar.open("lib/b.jar", "w") as stream:  # with a data descriptor
+                stream.write(content)
+            jar.writestr("lib/pure.jar", self.pure(), zipfile.ZIP_STORED)
+            jar.writestr("lib/text.jar", b"only called so")
+            jar.writestr("x/X.class", code(900))
+
+    def pure(self):
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as jar:
+            jar.writestr("com/x/libx.so", b"so")
+        return out.getvalue()
+
+    def test_jars_inside_of_the_jar(self):
+        self.jar("a.jar")
+        self.nested((self.folder / "a.jar").read_bytes())
+        with zipfile.ZipFile(self.folder / "app.jar") as jar:
+            before = {info.filename: (info.CRC, info.compress_size, info.compress_type) for info in jar.infolist()}
+        self.assertRegex(self.tmpdump("strip-jar", "app.jar"), r"app.jar: 14 entries out, of 2 jars inside, ")
+        with zipfile.ZipFile(self.folder / "app.jar") as jar:
+            self.assertIsNone(jar.testzip())
+            after = {info.filename: (info.CRC, info.compress_size, info.compress_type) for info in jar.infolist()}
+            self.assertEqual(list(before), list(after))
+            for name in "BOOT-INF/lib/a.jar", "lib/b.jar":
+                self.assertEqual(after[name][2], before[name][2])  # Spring Boot opens none that is not stored
+                (self.folder / "inner.jar").write_bytes(jar.read(name))
+                self.assertEqual(self.contents("inner.jar"), (self.OTHERS, b"a comment"))
+            for name in "lib/pure.jar", "lib/text.jar", "x/X.class":
+                self.assertEqual(after[name], before[name])
+        # A reader that goes from local header to local header, and Java's, which checks one against the other.
+        subprocess.run(["bsdtar", "-xOf", "app.jar"], cwd=self.folder, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(["jar", "xf", "app.jar"], cwd=self.folder, check=True)
+        self.tmpdump("verify", "app.jar")
+        stripped = (self.folder / "app.jar").read_bytes()
+        self.tmpdump("strip-jar", "app.jar")
+        self.assertEqual((self.folder / "app.jar").read_bytes(), stripped)
+
+    def test_signed_and_damaged_jars_inside_of_the_jar(self):
+        self.jar("a.jar", ("META-INF/APP.SF", b"s"))
+        signed = (self.folder / "a.jar").read_bytes()
+        self.nested(signed)
+        whole = (self.folder / "app.jar").read_bytes()
+        self.refused(USAGE, "strip-jar", "app.jar", says=["app.jar!BOOT-INF/lib/a.jar", "--drop-signatures"])
+        self.assertEqual((self.folder / "app.jar").read_bytes(), whole)
+        done = self.run_tmpdump("strip-jar", "app.jar", "--drop-signatures", "-o", "out.jar")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(done.stderr.count("is no longer signed: 1 signature file left out"), 2)
+        damaged = bytearray(whole)
+        damaged[whole.index(signed) + 40] ^= 1  # the stored jar's content
+        (self.folder / "app.jar").write_bytes(damaged)
+        self.refused(BAD_ARCHIVE, "strip-jar", "app.jar", "--drop-signatures", says="BOOT-INF/lib/a.jar")
+        self.assertEqual((self.folder / "app.jar").read_bytes(), damaged)
 
     def test_a_cut_jar_stays_as_it_is(self):
         self.jar("a.jar")

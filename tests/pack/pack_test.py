@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tmpdump pack`: from directories, files and jars to an archive that the reader and other tools open."""
+import ctypes.util
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -10,7 +12,7 @@ import zipfile
 from pathlib import Path
 
 import packed_form
-from stories import FAILED, NOT_FOUND, TMPDUMP, USAGE, Story, code, library
+from stories import DENIED, FAILED, NOT_FOUND, TMPDUMP, USAGE, Story, code, library
 
 LIBRARY = library(filler=code(5000))
 
@@ -83,6 +85,18 @@ class Sources(Story):
         (self.folder / "bad.jar").write_bytes((self.folder / "a.jar").read_bytes()[:-30])
         self.refused(4, "pack", "bad.jar", "-o", "b.zip", says="bad.jar")
 
+    def test_jars_for_newer_cpus(self):
+        base = "org/nd4j/linalg/cpu/nativecpu/bindings/linux-x86_64"
+        for extension in "", "-avx2", "-avx512", "-other":
+            self.jar(f"n{extension}.jar", {f"{base}{extension}/libnd4jcpu.so": library(filler=code(9000, len(extension)))})
+        self.tmpdump("pack", "--class-path", "n.jar:n-avx2.jar:n-avx512.jar:n-other.jar", "-o", "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), [f"lib/{folder}libnd4jcpu.so" for folder in (
+                "glibc-hwcaps/x86-64-v3/", "glibc-hwcaps/x86-64-v4/", "")])
+        self.tmpdump("pack", "n.jar", "--variant", "x86-64-v3=n-avx2.jar", "-o", "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual(archive.namelist(), ["lib/glibc-hwcaps/x86-64-v3/libnd4jcpu.so", "lib/libnd4jcpu.so"])
+
     def test_from_a_log_of_javacpp(self):
         log = Path(__file__).with_name("javacpp_debug.log")
         members = {f"org/bytedeco/openblas/linux-x86_64/{name}": library(needed, name, code(200, number))
@@ -99,7 +113,21 @@ class Sources(Story):
         self.assertIn("the log does not load 'lib/libextra.so', but what it loads needs it", said)
         self.assertRegex(said, "loads 'libjnijavacpp.so', which no source has; wanted by org.bytedeco.javacpp.Pointer")
         self.assertRegex(said, "the log does not load it: openblas.jar!.*libnever.so")
+        self.assertRegex(said, r"(?m)^  org.bytedeco.openblas.global.openblas: libopenblas.so.0 libjniopenblas.so$")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:  # in the order of loading, before each what it needs
+            self.assertEqual(archive.namelist()[:4], [f"lib/{n}" for n in (
+                "libgcc_s.so.1", "libextra.so", "libquadmath.so.0", "libgfortran.so.5")])
         self.refused(USAGE, "pack", "openblas.jar", "--from-log", "openblas.jar", "-o", "b.zip", says="logger.debug=true")
+
+
+    def test_from_a_log_of_an_application_that_ran_before(self):
+        cache = "cache/openblas.jar/org/bytedeco/openblas/linux-x86_64"
+        for number, (name, needed) in enumerate({"liba.so.1": ["libbeside.so"], "libbeside.so": [], "libnever.so": []}.items()):
+            self.write(f"{cache}/{name}", library(needed, name, code(200, number)))
+        self.link(f"{cache}/liba.so", self.folder / cache / "liba.so.1")
+        self.write("debug.log", f"Debug: Loading class x.X\nDebug: Loading {self.folder}/{cache}/liba.so.1\n")
+        self.tmpdump("pack", "--from-log", "debug.log", "-o", "a.zip")
+        self.assertEqual(sorted(self.fetched("a.zip")), ["lib/liba.so.1", "lib/libbeside.so"])
 
 
 class Libraries(Story):
@@ -196,6 +224,36 @@ class Form(Story):
             self.assertEqual({n: (out / n).read_bytes() for n in self.CONTENT}, self.CONTENT)
             self.assertEqual(os.readlink(out / "lib/libbig.so.1"), "libbig.so")
 
+    def test_libzip_and_java_open_the_deflate_form(self):
+        self.fill()
+        self.tmpdump("pack", "lib", "-o", "a.zip", "--deflate", "--segment-size", "64K")
+        found = ctypes.util.find_library("zip")
+        libzip = ctypes.CDLL(found) if found else self.skipTest("no libzip.so")
+        for name in "zip_open", "zip_fopen":
+            getattr(libzip, name).restype = ctypes.c_void_p
+        libzip.zip_fread.restype = ctypes.c_int64
+        archive = ctypes.c_void_p(libzip.zip_open(os.fsencode(self.folder / "a.zip"), 16, None))  # ZIP_RDONLY
+        for name, content in self.CONTENT.items():
+            file = ctypes.c_void_p(libzip.zip_fopen(archive, name.encode(), 0))
+            buffer = ctypes.create_string_buffer(len(content) + 1)
+            self.assertEqual(libzip.zip_fread(file, buffer, ctypes.c_uint64(len(content) + 1)), len(content))
+            self.assertEqual(buffer.raw[:-1], content)
+            self.assertEqual(libzip.zip_fclose(file), 0)  # the CRC-32 was right
+        libzip.zip_discard(archive)
+        (self.folder / "by-java").mkdir()
+        subprocess.run(["jar", "xf", "../a.zip"], cwd=self.folder / "by-java", check=True)
+        self.assertEqual({n: (self.folder / "by-java" / n).read_bytes() for n in self.CONTENT}, self.CONTENT)
+
+    def test_what_is_said_at_the_end(self):
+        self.fill()
+        self.write("lib/libx.a")
+        said = self.tmpdump("pack", "lib", "-o", "a.zip", "--segment-size", "64K")
+        size = (self.folder / "a.zip").stat().st_size
+        self.assertRegex(said, rf"^a.zip: 5 files, 947\.1 kB -> {size / 1e3:.1f} kB \(\d+\.\d %, zstd 19\) in ")
+        self.assertRegex(said, r"(?m)^ +700\.2 kB +\d+\.\d kB +11  lib/libbig.so$")
+        self.assertIn("1 file, a static library: lib/libx.a", said)
+        self.assertRegex(said, r"arrives in about 0\.01 s over a link of 600 Mbit/s\n\Z")
+
     def test_the_same_files_give_the_same_bytes(self):
         self.fill()
         self.tmpdump("pack", "lib", "-o", "a.zip", "--segment-size", "64K", "--threads", 1)
@@ -262,18 +320,59 @@ class Trouble(Story):
         self.assertEqual((done.returncode, done.stdout), (FAILED, "the one beforea.zip\n"), done.stderr)
         self.assertIn("No space left on device; what was there before is untouched", done.stderr)
 
-    def test_ctrl_c(self):
-        self.write("lib/big", code(64 << 20))
-        self.write("lib/bigger", code(64 << 20, 1))
+    def while_it_packs(self, action):
+        """The exit status and what stood on the terminal of a run that `action` falls into."""
+        block = code(8 << 20)  # a segment: each costs as much as the first
+        self.write("lib/big", block * 8)
+        self.write("lib/bigger", block * 9)
         (self.folder / "tmp").mkdir()
         read, write = os.openpty()
-        with subprocess.Popen([TMPDUMP, "pack", "lib", "-o", "a.zip"], cwd=self.folder, stdout=subprocess.PIPE,
+        shown = b""
+        with subprocess.Popen([TMPDUMP, "pack", "lib", "-o", "a.zip"], cwd=self.folder, stdout=subprocess.DEVNULL,
                               stderr=write, env={**os.environ, "TMPDIR": str(self.folder / "tmp")}) as process:
             os.close(write)
-            os.read(read, 1)  # the bar is drawn: it packs
-            process.send_signal(signal.SIGINT)
-            self.assertEqual(process.wait(timeout=120), FAILED)
+            shown += os.read(read, 1)  # the bar is drawn: it packs
+            action(process)
+            while True:
+                try:
+                    shown += os.read(read, 4096)
+                except OSError:  # nobody writes any more
+                    break
+            status = process.wait(timeout=120)
         os.close(read)
+        self.assertEqual(os.listdir(self.folder / "tmp"), [])
+        return status, shown.decode()
+
+    def test_ctrl_c(self):
+        status, _ = self.while_it_packs(lambda process: process.send_signal(signal.SIGINT))
+        self.assertEqual(status, FAILED)
+
+    def test_a_file_that_vanishes_or_changes(self):
+        last = self.folder / "lib/libx.so"
+        status, shown = self.while_it_packs(lambda _: last.unlink())
+        self.assertEqual(status, NOT_FOUND, shown)
+        self.assertIn("lib/libx.so", shown)
+        shutil.rmtree(self.folder / "tmp")
+        last.write_bytes(LIBRARY)
+        status, shown = self.while_it_packs(lambda _: last.write_bytes(LIBRARY + b"more"))
+        self.assertEqual(status, FAILED, shown)
+        self.assertIn("changed while it was packed", shown)
+
+    def test_files_and_folders_that_may_not_be_read(self):
+        self.write("lib/secret", b"secret")
+        (self.folder / "tmp").mkdir()
+        program = shutil.copy(TMPDUMP, self.folder / "program")  # the build may lie where only root goes
+        for path, mode in ("lib/secret", 0o0), ("lib", 0o0):
+            (self.folder / path).chmod(mode)
+            for place in self.folder, self.folder / "tmp":
+                place.chmod(0o777)
+            # Root may read everything, other users may not.
+            become = ["setpriv", "--reuid", "65534", "--clear-groups"] if os.geteuid() == 0 else []
+            done = subprocess.run([*become, program, "pack", "lib", "-o", "a.zip"], cwd=self.folder, capture_output=True,
+                                  text=True, env={**os.environ, "TMPDIR": str(self.folder / "tmp")})
+            self.assertEqual(done.returncode, DENIED, done.stderr)
+            self.assertRegex(done.stderr, rf"\Atmpdump: error: [^\n]*'{path}[^\n]*Permission denied[^\n]*\n\Z")
+            (self.folder / path).chmod(0o755)
 
     def test_who_reads_the_old_archive_goes_on(self):
         link = self.folder / "link.zip"

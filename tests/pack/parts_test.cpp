@@ -3,6 +3,7 @@
 #include "cli/globs.h"
 #include "pack/codec.h"
 #include "pack/debug_log.h"
+#include "pack/from_log.h"
 #include "pack/item.h"
 #include "pack/pack.h"
 #include "pack/profile.h"
@@ -94,6 +95,35 @@ TEST_CASE("a log with other lines, prefixes, and attempts that failed") {
   CHECK(parse_debug_log("").libraries.empty());
 }
 
+TEST_CASE("what a log means for the archive: sources, order, classes") {
+  const std::string cold = log_of_javacpp();
+  CHECK(sources_of(parse_debug_log(cold)) == parse_debug_log(cold).jars);
+  // The same once more: JavaCPP's cache has everything, and no line says which jar it came from.
+  std::string warm;
+  for (std::size_t at = 0, end = 0; at < cold.size(); at = end) {
+    end = std::min(cold.find('\n', at), cold.size() - 1) + 1;
+    const std::string line = cold.substr(at, end - at);
+    if (line.find("Extracting") == std::string::npos) warm += line;
+  }
+  const std::string cache = "/home/u/.javacpp/cache/";
+  CHECK(sources_of(parse_debug_log(warm + "Debug: Loading /usr/lib/jni/libother.so\n")) ==
+        std::vector<std::string>{
+            cache + "openblas-0.3.28-1.5.11-linux-x86_64.jar/org/bytedeco/openblas/linux-x86_64=lib",
+            cache + "javacpp-1.5.11-linux-x86_64.jar/org/bytedeco/javacpp/linux-x86_64=lib",
+            "/usr/lib/jni/libother.so=lib"});
+
+  const DebugLog log = parse_debug_log("Debug: Loading class a.A\nDebug: Loading /x/libz.so\n"
+                                       "Debug: Loading class b.B\nDebug: Loading /x/liba.so\n"
+                                       "Debug: Loading /x/libz.so\n");
+  std::vector<Item> items(4);
+  const std::vector<std::string> paths{"lib/liba.so", "lib/libneeded.so", "lib/libunused.so", "lib/libz.so"};
+  for (std::size_t i = 0; i < items.size(); ++i)
+    items[i].path = paths[i];
+  CHECK(load_order(items, {{"lib/libz.so", {true, "", {"libneeded.so"}}}}, log) ==
+        std::vector<std::string>{"lib/libneeded.so", "lib/libz.so", "lib/liba.so"});
+  CHECK(libraries_by_class(log) == LoadedBy{{"a.A", {"libz.so"}}, {"b.B", {"liba.so"}}});
+}
+
 TEST_CASE("a profile is paths in their order of use") {
   const auto profile = parse_profile("# used by main()\n\n /tmp/lib/b.so\r\nlib/a b.so # second\nlib/none");
   CHECK(profile == std::vector<std::string>{"lib/b.so", "lib/a b.so", "lib/none"});
@@ -107,7 +137,9 @@ TEST_CASE("large files are cut into parts of one size") {
   const PackSettings zstd;
   CHECK(segment_bytes_for(zstd, 0) == 0);
   CHECK(segment_bytes_for(zstd, 8 * mib) == 0);
-  CHECK(segment_bytes_for(zstd, 8 * mib + 1) == 4 * mib + 65536);
+  CHECK(segment_bytes_for(zstd, 12 * mib - 1) == 0);
+  CHECK(segment_bytes_for(zstd, 12 * mib + 1) == 6 * mib + 65536);
+  CHECK(segment_bytes_for(zstd, 33 * mib) == 8 * mib + 262144);
   CHECK(segment_bytes_for(zstd, 16 * mib) == 8 * mib);
   PackSettings deflate;
   deflate.method = zip::Method::deflate;

@@ -9,7 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-FAILED, USAGE, NOT_FOUND, BAD_ARCHIVE = 1, 2, 3, 4
+FAILED, USAGE, NOT_FOUND, BAD_ARCHIVE, DENIED = 1, 2, 3, 4, 5
 TMPDUMP = os.environ["TMPDUMP_PROGRAM"]
 
 

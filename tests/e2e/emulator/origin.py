@@ -10,9 +10,9 @@ START_S = 20
 
 
 class Origin:
-    """Serves `folder`/BUCKET/KEY; None: what is uploaded. signed=False: to everyone. `shape`: options of tmpdump-origin, e.g. total_mbps=600, tls=True."""
+    """Serves `folder`/BUCKET/KEY; without a folder what is uploaded. signed=False: to everyone. `shape`: options of tmpdump-origin, e.g. total_mbps=600, tls=True."""
 
-    def __init__(self, program, folder, signed=True, **shape):
+    def __init__(self, program, folder=None, signed=True, **shape):
         command = [program, *(["--root", str(folder)] if folder else []), "--region", REGION]
         if signed:
             command += ["--access-key", ACCESS_KEY, "--secret-key", SECRET_KEY]

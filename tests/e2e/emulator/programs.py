@@ -27,6 +27,7 @@ class Programs:
     """build: the build folder, with bin/ and lib/."""
 
     def __init__(self, build):
+        self.build = build
         self.rie = tool("lambda-rie")
         self.extension = build / "bin" / "tmpdump-prefetch"
         self.origin = build / "bin" / "tmpdump-origin"
@@ -64,9 +65,11 @@ def java(programs):
     return function
 
 
-def java_runtime(home, handler, paths_first=True):
-    """A handler of tests/e2e/java-function under AWS's own runtime client; `home` is that of the JVM."""
-    built = tool("java-function")
+def java_runtime(home, handler, paths_first=True, built=None):
+    """A handler under AWS's own runtime client; `home` is that of the JVM. `built`: a folder with function.jar and lib/,
+    else that of tests/e2e/java-function.
+    """
+    built = built or tool("java-function")
     files = {"task/lib/function.jar": built / "function.jar"}
     runtime = []
     for jar in sorted((built / "lib").iterdir()):
