@@ -106,6 +106,23 @@ TEST_CASE("two equal entries are fed side by side") {
   }
 }
 
+TEST_CASE(
+    "among entries that decode quickly the archive's order decides, a long one is begun first all the same") {
+  PlanOptions options;
+  options.short_chain = 16 * mib;
+  std::vector<Region> wanted;
+  for (std::uint64_t i = 0; i < 8; ++i)
+    wanted.push_back({8 * mib * i, 8 * mib * (i + 1), (1 + i) * 2 * mib});
+  auto plan = plan_ranges(wanted, {}, options);
+  check_coverage(wanted, {}, plan);
+  CHECK(std::is_sorted(plan.begin(), plan.end(),
+                       [](const auto& a, const auto& b) { return a.offset < b.offset; }));
+  wanted[5].cost = 100 * mib;
+  plan = plan_ranges(wanted, {}, options);
+  CHECK(plan.front().offset == 40 * mib);
+  CHECK(plan[1].offset == 0);
+}
+
 TEST_CASE("within an entry the order is that of the file, whatever the archive looks like") {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {
