@@ -162,7 +162,9 @@ class Bench:
             raise RuntimeError(f"the traced run failed: {cost.stderr} {verify.describe(problems)}")
         events = json.loads(trace.read_text())["traceEvents"]
         trace.unlink()
-        return {"link": self.name, "workload": name, "wall_s": cost.wall_s, "events": events}
+        keep = ("ph", "cat", "name", "tid", "ts", "dur")
+        return {"link": self.name, "workload": name, "wall_s": cost.wall_s,
+                "events": [{key: event[key] for key in keep if key in event} for event in events if event["ph"] in "Xi"]}
 
     def sweep(self, name, rounds):
         """Time to ready over connections and range size, interleaved."""
