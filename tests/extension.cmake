@@ -11,7 +11,7 @@ if(NOT TMPDUMP_SANITIZE)
   add_library(clock_jump MODULE support/clock_jump.c)
   set_target_properties(clock_jump PROPERTIES PREFIX "")
   target_link_libraries(clock_jump PRIVATE tmpdump_flags)
-  foreach(story extension idle reinit snapstart)
+  foreach(story extension idle reinit snapstart soak)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)
