@@ -170,13 +170,16 @@ TEST_CASE("a server without ranges is refused with a reason, unless the archive 
     REQUIRE(pipeline.fetch());
     CHECK(difference(pipeline.tree(), archive.tree()).empty());
   }
-  SECTION("small, and its tail is answered last") {
+  SECTION("small, and answered last is") {
+    // The tail; what lies beyond the end; all of it.
+    const std::string range = GENERATE("bytes=-131072", "bytes=1048576-3145727", "bytes=0-1048575");
+    CAPTURE(range);
     Archive archive;
     archive.file("small", prose(10'000));
     pipeline.holds(archive);
     Fault late = fault::whole_body();
     late.first_byte_delay = milliseconds(50);
-    late.when = {.begins_at = 0, .count = forever};
+    late.when = {.range = range, .count = forever};
     pipeline.s3.clear_faults();
     pipeline.s3.schedule(late);
     pipeline.s3.schedule(fault::whole_body().on(every_request()));

@@ -300,8 +300,10 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
       failure->verdict = Verdict::changed;
     }
     const bool again = failure->verdict == Verdict::retry_later || failure->verdict == Verdict::retry_now;
-    if (!again && job->speculative && !pinned) {
-      forget(job); // perhaps nobody needs it; what is wrong with the object the tail's answer tells
+    // Perhaps nobody needs it; what is wrong with the object the answer to the tail tells.
+    const bool needless = job->speculative && (!pinned || job->position >= pinned->size);
+    if (failure->verdict == Verdict::fatal && needless) {
+      forget(job);
       co_return;
     }
     if (!again) {

@@ -21,6 +21,7 @@ inline constexpr std::uint64_t forever = std::numeric_limits<std::uint64_t>::max
 struct When {
   std::string method = {};                        // "GET"; empty: any
   std::string key = {};                           // empty: any
+  std::string range = {};                         // the Range header as it was sent; empty: any
   std::optional<std::uint64_t> touches_byte = {}; // the range asked for includes this offset
   std::optional<std::uint64_t> begins_at = {};    // the range asked for begins here
   std::uint64_t first_attempts = forever;         // only the first N times that exactly this is asked for

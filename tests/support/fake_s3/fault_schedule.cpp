@@ -11,6 +11,7 @@ bool meets(const When& when, const RequestRecord& request) {
   if (!when.key.empty() && when.key != request.key) return false;
   if (when.connection && *when.connection != request.connection) return false;
   if (request.attempt > when.first_attempts) return false;
+  if (!when.range.empty() && when.range != request.range) return false;
   if (when.begins_at && when.begins_at != request.first_byte) return false;
   return !when.touches_byte || (request.first_byte && *when.touches_byte >= *request.first_byte &&
                                 *when.touches_byte - *request.first_byte < request.length);
