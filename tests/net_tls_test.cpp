@@ -115,6 +115,7 @@ TEST_CASE_METHOD(TlsFixture, "certificates that do not hold are refused, and the
     LoopbackServer server(context, always(ok), secure(other));
     const auto failure = get(https(server)).error();
     CHECK(failure.code == Errc::network);
+    CHECK(failure.lasting); // nobody asks again
     contains(failure.message, "ostname mismatch");
     contains(failure.message, "TLS to https://localhost:" + std::to_string(server.port()) + " (127.0.0.1:");
   }
@@ -172,6 +173,14 @@ TEST_CASE_METHOD(TlsFixture, "the system's bundle is the fallback, AWS_CA_BUNDLE
     CHECK(server.resumed() == 1);
     contains(get(https(server, "127.0.0.1")).error().message,
              "another host"); // it must still be the right host
+  }
+  SECTION("and what breaks after that is not the certificate's fault") {
+    options.ca_bundle.clear();
+    options.system_ca_bundle = bundle.name();
+    LoopbackServer breaking(context, once("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok"), secure());
+    const auto failure = get(https(breaking)).error();
+    CHECK_FALSE(failure.lasting);
+    contains(failure.message, "after 2 of 9 bytes");
   }
   SECTION("but not when AWS_CA_BUNDLE names another") {
     const TemporaryFile other(Authority("Other Root").certificate());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What S3 may answer about the object and about us: another version, another region, another clock, no
 // access, no object.
-#include "support/loopback_server.h"
+#include "support/container_endpoint.h"
 #include "support/pipeline.h"
 
 using namespace tmpdump;
@@ -29,43 +29,6 @@ std::uint64_t tails(const Pipeline& pipeline) {
 // One range after the other: what happens depends on no race.
 void one_by_one(Pipeline& pipeline) {
   pipeline.settings.connections = 1;
-}
-
-std::string http_ok(const std::string& body) {
-  return "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: " +
-         std::to_string(body.size()) + "\r\n\r\n" + body;
-}
-
-// Lambda's, ECS's or EKS's endpoint: one answer after the other, the last one for ever. Closes each
-// connection.
-class ContainerEndpoint {
-public:
-  explicit ContainerEndpoint(Pipeline& pipeline, std::vector<std::string> keys) : keys_(std::move(keys)) {
-    for (const char* name : {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"})
-      pipeline.environment.erase(name);
-    pipeline.beside = [this, &pipeline](boost::asio::io_context& context) {
-      auto server =
-          std::make_shared<LoopbackServer>(context, [this](Peer& peer) -> boost::asio::awaitable<void> {
-            co_await peer.read_request();
-            const std::string& key = keys_[std::min(asked_++, keys_.size() - 1)];
-            co_await peer.send(http_ok(R"({"AccessKeyId":")" + key + R"(","SecretAccessKey":")" + key +
-                                       R"(-secret","Token":")" + key +
-                                       R"(-token","Expiration":"2099-01-01T00:00:00Z"})"));
-          });
-      pipeline.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] =
-          "http://127.0.0.1:" + std::to_string(server->port()) + "/keys";
-      return server;
-    };
-  }
-  [[nodiscard]] std::size_t asked() const { return asked_; }
-
-private:
-  std::vector<std::string> keys_;
-  std::size_t asked_ = 0;
-};
-
-FakeCredentials keys_of(const std::string& id, bool expired) {
-  return {.access_key = id, .secret_key = id + "-secret", .session_token = id + "-token", .expired = expired};
 }
 
 std::string failure_of(Pipeline& pipeline, Errc code) {
@@ -166,15 +129,30 @@ TEST_CASE("expired credentials are asked for again, once") {
     CHECK(endpoint.asked() == 2);
   }
   SECTION("an endpoint that has nothing better: the message says that they have expired") {
-    pipeline.settings.retry.deadline = fetch::milliseconds(20);
+    pipeline.settings.retry.deadline =
+        fetch::milliseconds(500); // else this waits for a minute where it fails
     const ContainerEndpoint endpoint(pipeline, {"OLD"});
-    says(failure_of(pipeline, Errc::denied), "expired");
+    const std::string message = failure_of(pipeline, Errc::denied);
+    says(message, "expired");
+    CHECK(message.find("gave up") == std::string::npos);
+    CHECK(endpoint.asked() == 2);
+  }
+  SECTION("nor has it where the token is another's") {
+    pipeline.settings.retry.deadline = fetch::milliseconds(500);
+    pipeline.s3.schedule(fault::error(400, "InvalidToken").on(every_request()));
+    const ContainerEndpoint endpoint(pipeline, {"NEW"});
+    const std::string message = failure_of(pipeline, Errc::denied);
+    says(message, "the credentials were refused (HTTP 400 InvalidToken");
+    CHECK(message.find("gave up") == std::string::npos);
+    CHECK(endpoint.asked() == 2);
   }
   SECTION("keys of the environment cannot be renewed") {
     pipeline.environment["AWS_ACCESS_KEY_ID"] = "OLD";
     pipeline.environment["AWS_SECRET_ACCESS_KEY"] = "OLD-secret";
     pipeline.environment["AWS_SESSION_TOKEN"] = "OLD-token";
     says(failure_of(pipeline, Errc::denied), "expired");
+    pipeline.s3.schedule(fault::error(400, "InvalidToken").on(every_request()));
+    says(failure_of(pipeline, Errc::denied), "AWS_SESSION_TOKEN");
   }
 }
 

@@ -28,11 +28,12 @@ enum class Errc {
 
 struct Failure {
   Errc code = Errc::io;
-  std::string message; // one line, no trailing full stop, no secrets, control characters escaped
+  std::string message;  // one line, no trailing full stop, no secrets, control characters escaped
+  bool lasting = false; // of what is asked again otherwise (network, timeout): it would end the same way
 
   // "context: message", for callers that know more than the place that failed.
   [[nodiscard]] Failure within(std::string_view context) const {
-    return {code, std::string(context).append(": ").append(message)};
+    return {code, std::string(context).append(": ").append(message), lasting};
   }
 };
 

@@ -162,7 +162,7 @@ awaitable<result<Credentials>> Provider::State::fetch(std::shared_ptr<State> sta
     auto response = co_await state->exchange(origin, request, max_answer, share);
     if (!response) {
       last = response.error();
-      if (last.code != Errc::network && last.code != Errc::timeout) break;
+      if (last.lasting || (last.code != Errc::network && last.code != Errc::timeout)) break;
       continue;
     }
     const Secret body(std::move(response->body)); // overwritten after use

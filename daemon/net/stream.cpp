@@ -35,7 +35,7 @@ asio::awaitable<result<void>> Stream::start_tls(std::shared_ptr<TlsContext> cont
     const IoStatus step = tls_->handshake();
     if (step == IoStatus::done) co_return boost::system::in_place_value;
     if (step != IoStatus::want_read && step != IoStatus::want_write) {
-      co_return Failure{Errc::network, what + tls_->error()};
+      co_return Failure{Errc::network, what + tls_->error(), tls_->refused()};
     }
     const Readiness ready = co_await wait(step, deadline);
     if (ready == Readiness::cancelled) co_return cancelled(origin);

@@ -146,7 +146,9 @@ int TlsChannel::on_verify(X509_STORE_CTX* chain, void* /*unused*/) {
   const auto* ssl =
       static_cast<const SSL*>(X509_STORE_CTX_get_ex_data(chain, SSL_get_ex_data_X509_STORE_CTX_idx()));
   TlsChannel& self = of(ssl);
-  return self.context_->trust().verify(chain, self.refusal_) ? 1 : 0;
+  const bool good = self.context_->trust().verify(chain, self.refusal_);
+  if (good) self.refusal_.clear(); // what the built-in roots said before the system's were asked
+  return good ? 1 : 0;
 }
 
 int TlsChannel::on_session(SSL* ssl, SSL_SESSION* session) {

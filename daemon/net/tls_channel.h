@@ -25,6 +25,8 @@ public:
   // close_notify, if the socket takes it at once: the peer is not waited for.
   void say_goodbye();
   [[nodiscard]] const std::string& error() const { return error_; }
+  // Because we do not take the certificate: no other attempt will get a better one.
+  [[nodiscard]] bool refused() const { return !refusal_.empty(); }
 
   // For TlsContext.
   static BIO_METHOD* make_socket_bio();

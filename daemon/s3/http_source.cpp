@@ -28,7 +28,7 @@ struct Pooled {
 };
 
 GetFailure transport_failure(Failure failure) {
-  const bool retry = failure.code == Errc::network || failure.code == Errc::timeout;
+  const bool retry = !failure.lasting && (failure.code == Errc::network || failure.code == Errc::timeout);
   return {std::move(failure), retry ? Verdict::retry_later : Verdict::fatal, std::nullopt};
 }
 
@@ -46,17 +46,29 @@ struct HttpSource::State {
   std::string region;                   // as configured, later as S3 tells
   bool redirected = false;              // a redirect is followed once
   system_clock::duration clock_skew{0}; // added to our clock when signing
-  std::vector<Pooled> idle;             // last in, first out: the warmest window first
+  // Refused last, and by how many in a row S3 was not satisfied: new ones are asked for once.
+  std::shared_ptr<const credentials::Credentials> rejected;
+  unsigned rejections = 0;
+  std::vector<Pooled> idle; // last in, first out: the warmest window first
   unsigned connections = 0;
   std::uint64_t requests = 0;
   net::Clock::time_point first_connected{};
 
+  bool renew(const std::shared_ptr<const credentials::Credentials>& sent);
   boost::asio::awaitable<attempt_result<Pooled>> acquire(const net::Origin& origin, bool& reused);
   bool closing = false; // nothing is kept any more
   void release(Pooled pooled) {
     if (!closing && pooled.connection->reusable()) idle.push_back(std::move(pooled));
   }
 };
+
+// Whether there may be better ones. Several requests may meet the same refusal.
+bool HttpSource::State::renew(const std::shared_ptr<const credentials::Credentials>& sent) {
+  if (!sent) return false;
+  if (sent != rejected) ++rejections;
+  rejected = sent;
+  return rejections <= 1 && credentials.invalidate(sent);
+}
 
 boost::asio::awaitable<attempt_result<Pooled>> HttpSource::State::acquire(const net::Origin& origin,
                                                                           bool& reused) {
@@ -207,6 +219,12 @@ Failure final_failure(const HttpSource::State& state, const std::string& object,
                                  : "HTTP " + std::to_string(status) + " " + printable(document.code) +
                                        (document.message.empty() ? "" : ": " + printable(document.message));
   const bool s3 = std::holds_alternative<config::S3Uri>(state.options.source);
+  const bool is_signed = s3 && !state.options.no_sign_request;
+  if (is_signed && (document.code == "SignatureDoesNotMatch" || document.code == "InvalidAccessKeyId" ||
+                    document.code == "InvalidToken")) {
+    return {Errc::denied, object + ": the credentials were refused (" + server +
+                              "); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"};
+  }
   switch (status) {
   case 404:
     if (document.code == "NoSuchBucket") {
@@ -225,11 +243,6 @@ Failure final_failure(const HttpSource::State& state, const std::string& object,
       return {Errc::denied,
               object + ": access denied (" + server + "); the object is not public: sign the request"};
     }
-    if (document.code == "SignatureDoesNotMatch" || document.code == "InvalidAccessKeyId" ||
-        document.code == "InvalidToken") {
-      return {Errc::denied, object + ": the credentials were refused (" + server +
-                                "); check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN"};
-    }
     return {Errc::denied, object + ": access denied (" + server + "); allow s3:GetObject on " +
                               arn_of(state.options) +
                               " (without s3:ListBucket a missing object is answered with 403 too)"};
@@ -237,7 +250,7 @@ Failure final_failure(const HttpSource::State& state, const std::string& object,
   default:
     break;
   }
-  if (document.code == "ExpiredToken" || document.code == "InvalidToken") {
+  if (document.code == "ExpiredToken" || document.code == "TokenRefreshRequired") {
     return {Errc::denied, object + ": the credentials have expired (" + server + "); get new ones"};
   }
   return {Errc::network, object + ": unexpected answer (" + server + ")"};
@@ -297,7 +310,7 @@ GetFailure interpret_refusal(HttpSource::State& state, const std::string& object
   }
   if ((document.code == "ExpiredToken" || document.code == "InvalidToken" ||
        document.code == "TokenRefreshRequired") &&
-      sent.credentials && state.credentials.invalidate(sent.credentials)) {
+      state.renew(sent.credentials)) {
     out.verdict = Verdict::retry_now;
     return out;
   }
@@ -357,6 +370,7 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
     }
     co_return failure;
   }
+  state->rejections = 0;
   auto extent = check_extent(*head, request);
   if (!extent) {
     auto failure = std::move(extent).error();

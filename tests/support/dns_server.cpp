@@ -50,8 +50,8 @@ struct DnsServer::State {
     const std::string_view question = query.substr(12, at + 5 - 12);
     const bool v6 = question[question.size() - 3] == 28;
     const auto found = records.find(name);
-    const bool known = found != records.end();
-    const DnsRecord record = known ? found->second : DnsRecord{};
+    const bool known = script || found != records.end();
+    const DnsRecord record = script ? script(questions) : known ? found->second : DnsRecord{};
     if (v6 ? record.ignore_v6 : record.ignore_v4) return {};
     const auto& addresses = v6 ? record.v6 : record.v4;
     std::string out(query.substr(0, 2));
@@ -90,6 +90,7 @@ struct DnsServer::State {
   std::map<std::string, DnsRecord> records;
   int questions = 0;
   std::string garbage;
+  std::function<DnsRecord(int)> script;
 };
 
 DnsServer::DnsServer(asio::io_context& context) : state_(std::make_shared<State>(context)) {
@@ -108,6 +109,9 @@ std::string DnsServer::address() const {
 }
 int DnsServer::questions() const {
   return state_->questions;
+}
+void DnsServer::script(std::function<DnsRecord(int)> answers) {
+  state_->script = std::move(answers);
 }
 void DnsServer::garbage(std::string answer) {
   state_->garbage = std::move(answer);

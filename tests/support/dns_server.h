@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -13,7 +14,7 @@
 namespace tmpdump::test {
 
 struct DnsRecord {
-  std::vector<std::string> v4, v6;
+  std::vector<std::string> v4 = {}, v6 = {};
   std::uint32_t ttl = 60;
   bool ignore_v4 = false, ignore_v6 = false; // questions that get no answer at all
   unsigned rcode = 0;
@@ -30,6 +31,8 @@ public:
   [[nodiscard]] std::string address() const;   // "127.0.0.1:port"
   [[nodiscard]] int questions() const;
   void garbage(std::string answer); // send this in place of every answer
+  // Answers to questions, instead of records(): by their number (from 1).
+  void script(std::function<DnsRecord(int question)> answers);
 
 private:
   struct State;

@@ -86,7 +86,10 @@ ScheduledFault region_redirect(std::string region) {
   return fault;
 }
 ScheduledFault temporary_redirect(std::string location) {
-  ScheduledFault fault = error(307, "TemporaryRedirect");
+  return redirect(307, std::move(location));
+}
+ScheduledFault redirect(unsigned status, std::string location) {
+  ScheduledFault fault = error(status, "TemporaryRedirect");
   fault.error->headers = {{"Location", std::move(location)}};
   return fault;
 }
@@ -163,6 +166,11 @@ ScheduledFault unannounced_close() {
 ScheduledFault garbage(std::string bytes) {
   ScheduledFault fault = named("garbage");
   fault.raw = bytes.empty() ? std::string("SSH-2.0-OpenSSH_9.2\r\n") : std::move(bytes);
+  return fault;
+}
+ScheduledFault interim(std::string answers) {
+  ScheduledFault fault = named("interim");
+  fault.interim = std::move(answers);
   return fault;
 }
 

@@ -86,6 +86,7 @@ struct Fault {
   bool multipart = false;              // 206 multipart/byteranges
   bool chunked = false;                // Transfer-Encoding: chunked instead of Content-Length
   std::optional<std::string> raw = {}; // these bytes instead of HTTP, then close
+  std::string interim = {};            // these bytes, one or more 1xx answers, in front of the right one
   std::vector<HeaderEdit> headers = {};
   std::int64_t content_length_off_by = 0; // added to the header alone; the connection closes after the body
   bool http_1_0 = false;
@@ -143,6 +144,7 @@ ScheduledFault precondition_failed();                                       // 4
 ScheduledFault range_not_satisfiable();                                     // 416, though the range is fine
 ScheduledFault region_redirect(std::string region);                         // 301 with x-amz-bucket-region
 ScheduledFault temporary_redirect(std::string location);                    // 307
+ScheduledFault redirect(unsigned status, std::string location);
 ScheduledFault error_in_200();
 
 ScheduledFault replace_object(std::string bytes);
@@ -162,6 +164,7 @@ ScheduledFault http_1_0();
 ScheduledFault connection_close();
 ScheduledFault unannounced_close();
 ScheduledFault garbage(std::string bytes = {}); // empty: an SSH greeting
+ScheduledFault interim(std::string answers = "HTTP/1.1 100 Continue\r\n\r\n");
 
 ScheduledFault at_connect(ConnectFault kind); // with nth_connection, or every_request for all connections
 

@@ -130,7 +130,7 @@ Session::Awaited Session::send(const Answer& answer, const Fault& fault, Request
     co_await stream_->write(*fault.raw);
     co_return false;
   }
-  std::string head = answer.head();
+  std::string head = fault.interim + answer.head();
   if (fault.cut && fault.cut->part == Cut::Part::header) {
     co_await stream_->write(std::string_view(head).substr(0, fault.cut->after));
     co_await end(fault.cut->how);
