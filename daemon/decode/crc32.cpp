@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// CRC-32 and the name of the engine: what depends on the library that the build found.
+// CRC-32 by ISA-L where the build has it, else by zlib.
 #include "decode/decoder.h"
 
 #ifdef TMPDUMP_HAVE_ISAL
@@ -7,8 +7,6 @@
 #endif
 
 #include <zlib.h>
-
-#include <string>
 
 namespace tmpdump::decode {
 
@@ -22,24 +20,12 @@ std::uint32_t crc32(std::uint32_t crc, Bytes bytes) {
   return crc32_gzip_refl(crc, reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size());
 }
 
-std::string_view inflate_engine() {
-  static const std::string name = "isa-l " + std::to_string(ISAL_MAJOR_VERSION) + '.' +
-                                  std::to_string(ISAL_MINOR_VERSION) + '.' +
-                                  std::to_string(ISAL_PATCH_VERSION);
-  return name;
-}
-
 #else
 
 std::uint32_t crc32(std::uint32_t crc, Bytes bytes) {
   if (bytes.empty()) return crc; // to zlib a null pointer means "start over"
   return static_cast<std::uint32_t>(
       ::crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
-}
-
-std::string_view inflate_engine() {
-  static const std::string name = std::string("zlib ") + ::zlibVersion();
-  return name;
 }
 
 #endif

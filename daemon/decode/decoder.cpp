@@ -14,11 +14,24 @@ std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compress
   case zip::Method::deflate:
     break;
   }
+  return make_fast_inflate();
+}
+
+std::string_view inflate_engine() {
+  return deflate::loops().size() > 1 ? "own, BMI2" : "own, portable";
+}
+
+std::vector<InflateEngine> built_engines() {
+  std::vector<InflateEngine> out{{"zlib", [] { return make_zlib_inflate(); }}};
 #ifdef TMPDUMP_HAVE_ISAL
-  return make_isal_inflate();
-#else
-  return make_zlib_inflate();
+  out.push_back({"isa-l", [] { return make_isal_inflate(); }});
 #endif
+  const auto loops = deflate::loops();
+  for (std::size_t i = 0; i < loops.size(); ++i) {
+    out.push_back({"own, " + std::string(i == 0 ? "portable" : "BMI2"),
+                   [loop = loops[i]] { return make_fast_inflate(loop); }});
+  }
+  return out;
 }
 
 } // namespace tmpdump::decode

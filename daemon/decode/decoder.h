@@ -40,10 +40,10 @@ inline constexpr int max_zstd_window_log =
 
 // What to hand to decode() as `out`. Measured with ISA-L and zstd on a 200 MB library, CRC and pwrite
 // included: from 64 KiB to 2 MiB of output and 16 KiB to 8 MiB of input throughput is the same within 5 %.
-// Smaller costs system calls and copies of igzip's 32 KiB history, larger leaves a 1 MiB L2 cache.
+// Smaller costs system calls and copies of the 32 KiB history, larger leaves a 1 MiB L2 cache.
 inline constexpr std::size_t output_buffer_size = std::size_t{256} * 1024;
 
-// The engine that inflates in this build: "isa-l 2.30.0" or "zlib 1.2.13".
+// What inflates on this processor: "own, BMI2" or "own, portable".
 std::string_view inflate_engine();
 
 // CRC-32 (ISO-HDLC, APPNOTE 4.4.7) of `bytes` appended to data whose CRC is `crc`; crc of nothing is 0.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Raw deflate (RFC 1951) by zlib: the reference, and the engine where ISA-L is absent.
+// Raw deflate (RFC 1951) by zlib: the reference.
 #define ZLIB_CONST // next_in points to const
 #include "decode/engines.h"
 

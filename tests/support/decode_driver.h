@@ -2,7 +2,7 @@
 // Runs a decoder over data cut in any way, between pages that must not be touched, and watches the contract.
 #pragma once
 
-#include "decode/decoder.h"
+#include "decode/engines.h"
 
 #include <zlib.h>
 
@@ -100,14 +100,7 @@ inline Outcome run(Decoder& decoder, std::string_view input, const Sizes& in_siz
   return outcome;
 }
 
-struct Engine {
-  const char* name;
-  std::unique_ptr<Decoder> (*make)();
-};
-inline const Engine inflate_engines[] = {
-    {"zlib", [] { return make_zlib_inflate(); }},
-    {"the build's own", [] { return make_decoder(zip::Method::deflate, 0); }},
-};
+inline const std::vector<InflateEngine> inflate_engines = built_engines();
 
 inline std::string deflate_raw(std::string_view data, int level = 6, int strategy = Z_DEFAULT_STRATEGY,
                                int memory_level = 8) {
@@ -119,7 +112,7 @@ inline std::string deflate_raw(std::string_view data, int level = 6, int strateg
   stream.avail_in = static_cast<uInt>(data.size());
   stream.next_out = reinterpret_cast<Bytef*>(out.data());
   stream.avail_out = static_cast<uInt>(out.size());
-  const int status = deflate(&stream, Z_FINISH);
+  const int status = ::deflate(&stream, Z_FINISH);
   out.resize(stream.total_out);
   deflateEnd(&stream);
   if (status != Z_STREAM_END) throw std::runtime_error("deflate");
