@@ -19,6 +19,7 @@ std::vector<std::string> parse_profile(std::string_view text) {
     if (begin == std::string_view::npos) continue;
     line = line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
     if (line.starts_with("/tmp/")) line.remove_prefix(5);
+    if (line.empty()) continue; // "/tmp/" itself is no file
     paths.emplace_back(line);
   }
   return paths;

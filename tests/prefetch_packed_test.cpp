@@ -241,6 +241,32 @@ TEST_CASE("a segment that refers to bytes before it is refused") {
   CHECK(pipeline.tree().count("lib/x.so") == 0);
 }
 
+TEST_CASE("a segment behind which any unzip would read on in another way is refused") {
+  // Two stored blocks (RFC 1951, 3.2.4), of which the second announces a byte more than the segment has: the
+  // next segment's first byte, to whoever reads the entry as one stream.
+  const std::string content = prose(100'000, 1);
+  const auto stored = [](std::uint16_t length, std::string_view bytes) {
+    std::string block(1, '\0');
+    for (const std::uint16_t field : {length, static_cast<std::uint16_t>(~length)}) {
+      block.push_back(static_cast<char>(field & 0xFFU));
+      block.push_back(static_cast<char>(field >> 8U));
+    }
+    return block.append(bytes);
+  };
+  const std::string_view share = std::string_view(content).substr(0, segment);
+  const std::string first = stored(65535, share.substr(0, 65535)) + stored(2, share.substr(65535));
+  Archive archive;
+  archive.builder.add_packed("lib/x.so", content, {first, deflate_segment(content.substr(segment), 6, true)},
+                             {.segment_bytes = segment});
+  Pipeline pipeline;
+  pipeline.holds(archive);
+  const auto outcome = pipeline.fetch();
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().code == Errc::bad_archive);
+  CHECK(complains(outcome, "within a block"));
+  CHECK(pipeline.tree().count("lib/x.so") == 0);
+}
+
 TEST_CASE("damage in any segment is found, and nothing is published") {
   for (const std::uint16_t method : {std::uint16_t{8}, std::uint16_t{93}}) {
     Archive archive;

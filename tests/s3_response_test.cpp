@@ -126,6 +126,11 @@ TEST_CASE("Retry-After and Date") {
   REQUIRE(date);
   CHECK(date->time_since_epoch() == std::chrono::seconds(784111777));
   CHECK_FALSE(parse_http_date("yesterday"));
+  // What the clock's nanoseconds cannot hold, on either side, and what AWS's servers cannot mean.
+  CHECK_FALSE(parse_http_date("Tue, 15 Nov 1497 08:12:31 GMT"));
+  CHECK_FALSE(parse_http_date("Tue, 15 Nov 9999 08:12:31 GMT"));
+  CHECK_FALSE(parse_http_date("Wed, 31 Dec 1969 23:59:59 GMT"));
+  CHECK(parse_http_date("Thu, 01 Jan 1970 00:00:00 GMT"));
 }
 
 namespace {

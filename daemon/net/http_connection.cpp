@@ -175,6 +175,7 @@ asio::awaitable<result<void>> Session::receive_head(bool is_head, std::chrono::m
       }
     }
     const unsigned status = parser_->get().result_int();
+    if (status < 100) co_return failure("bad response: no such status"); // Beast takes any three digits
     if (status / 100 != 1) co_return boost::system::in_place_value;
     if (status == 101) co_return failure("the server switched protocols unasked");
     if (informational == most_informational) co_return failure("too many 1xx responses");

@@ -125,7 +125,7 @@ TEST_CASE("what a log means for the archive: sources, order, classes") {
 }
 
 TEST_CASE("a profile is paths in their order of use") {
-  const auto profile = parse_profile("# used by main()\n\n /tmp/lib/b.so\r\nlib/a b.so # second\nlib/none");
+  const auto profile = parse_profile("# used by main()\n\n /tmp/lib/b.so\r\nlib/a b.so # second\n/tmp/\nlib/none");
   CHECK(profile == std::vector<std::string>{"lib/b.so", "lib/a b.so", "lib/none"});
   const Order order = order_by(profile, {"lib/a b.so", "lib/b.so", "lib/c.so"});
   CHECK(order.positions == std::vector<std::size_t>{1, 0, 2});

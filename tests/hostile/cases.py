@@ -1,0 +1,274 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Archives that somebody with bad intentions, or a bad program, might have made. Each has a name, a group, and whether it
+is legal: what APPNOTE allows and every reader should take for the same."""
+import struct
+import zlib
+from dataclasses import dataclass
+
+from records import CENTRAL, END, FOLDER, LINK, UTF8, Archive, Entry, deflate, extra
+
+TEXT = b"some text, some more text, some more text"
+
+
+@dataclass
+class Case:
+    group: str
+    name: str
+    data: bytes
+    legal: bool = False
+    why: str = ""  # why we may differ from all others, or from some of them
+
+
+def base_entries():
+    return [Entry(b"lib/", mode=FOLDER, method=0), Entry(b"lib/a.so", TEXT), Entry(b"stored", b"0123456789", method=0),
+            Entry(b"streamed", TEXT * 2, streamed=True)]
+
+
+def base():
+    return Archive(*base_entries(), comment=b"note")
+
+
+def base64():
+    return Archive(Entry(b"a", TEXT, wide=True), Entry(b"b", TEXT, wide=True, streamed=True), zip64=True)
+
+
+def overlapping():
+    whole = Archive(Entry(b"a", TEXT, method=0), Entry(b"b", TEXT, method=0))
+    second = whole.places["local 1", "signature"][0]
+    yield "two entries, one local header", Archive(Entry(b"a", TEXT), Entry(b"b", TEXT, at=0))
+    yield "two names for one local header", Archive(Entry(b"a", TEXT), Entry(b"a", TEXT, at=0))
+    # The first entry's data are the second entry: header and all (Fifield's better zip bomb, "quoting").
+    inner = bytes(whole.bytes[second:whole.places["central 0", "signature"][0]])
+    quoted = Entry(b"q", inner, method=0)
+    outer = Archive(quoted)
+    at = outer.places["local 0", "extra_length"][0] + 2 + 1
+    yield "an entry inside of another's data", Archive(quoted, Entry(b"b", TEXT, method=0, at=at))
+    yield "data that reach into the next header", Archive(
+        Entry(b"a", TEXT, method=0, central={"compressed_size": len(TEXT) + 8, "size": len(TEXT) + 8},
+              local={"compressed_size": len(TEXT) + 8, "size": len(TEXT) + 8}), Entry(b"b", TEXT))
+    yield "data that reach into the directory", Archive(
+        Entry(b"a", TEXT, method=0, central={"compressed_size": len(TEXT) + 8, "size": len(TEXT) + 8},
+              local={"compressed_size": len(TEXT) + 8, "size": len(TEXT) + 8}))
+    data = bytearray(deflate(b"\0" * 500_000))
+    first = Entry(b"0", b"\0" * 500_000, data=bytes(data))
+    yield "a thousand entries of the same data", Archive(
+        first, *(Entry(b"%d" % n, b"\0" * 500_000, data=bytes(data), at=0) for n in range(1, 1000)))
+
+
+def bombs():
+    zeros = b"\0" * (16 << 20)
+    yield "ratio: 16 MiB of zeros", Archive(Entry(b"a", zeros)).bytes, True
+    yield "ratio: size beyond what deflate can expand to", Archive(
+        Entry(b"a", TEXT, central={"size": 0xFFFFFFF0}, local={"size": 0xFFFFFFF0})).bytes, False
+    yield "ratio: stored, size larger than the data", Archive(
+        Entry(b"a", TEXT, method=0, central={"size": 1 << 30}, local={"size": 1 << 30})).bytes, False
+    yield "ratio: more comes out than the size says", Archive(
+        Entry(b"a", b"\0" * 10, data=deflate(b"\0" * 100_000))).bytes, False
+    yield "ratio: zip64 size of 2^63", Archive(Entry(
+        b"a", TEXT, central={"size": 0xFFFFFFFF}, local={"size": 0xFFFFFFFF},
+        central_extra=extra(1, struct.pack("<Q", 1 << 63)), local_extra=extra(1, struct.pack("<QQ", 1 << 63, 20)))).bytes, False
+    yield "count: 65535 counted, one there", Archive(
+        Entry(b"a", TEXT), end={"entries": 65535, "entries_on_disk": 65535}).bytes, False
+    yield "count: 2^40 counted (zip64)", Archive(
+        Entry(b"a", TEXT), zip64=True, end64={"entries": 1 << 40, "entries_on_disk": 1 << 40}).bytes, False
+    yield "count: one counted, two there", Archive(
+        Entry(b"a", TEXT), Entry(b"b", TEXT), end={"entries": 1, "entries_on_disk": 1}).bytes, False
+    yield "count: two counted, one there", Archive(
+        Entry(b"a", TEXT), end={"entries": 2, "entries_on_disk": 2}).bytes, False
+    yield "count: 3000 empty files", Archive(*(Entry(b"f%d" % n, method=0) for n in range(3000))).bytes, True
+    yield "nested: 300 folders deep", Archive(Entry(b"d/" * 300 + b"f", TEXT)).bytes, True
+    yield "nested: an archive in an archive", Archive(Entry(b"a.zip", bytes(base().bytes), method=0)).bytes, True
+    yield "path: a name of 255 bytes", Archive(Entry(b"n" * 255, TEXT)).bytes, True
+    yield "path: a name of 256 bytes", Archive(Entry(b"n" * 256, TEXT)).bytes, False
+    yield "path: a name of 65535 bytes", Archive(Entry(b"n" * 65535, TEXT)).bytes, False
+
+
+def quine():
+    """An archive that holds itself (R. Cox, "Zip files all the way down"): a deflate stream that prints its own file. Here
+    in its simplest form: a stored entry whose data are the archive up to the entry, which no reader may unpack again."""
+    inner = bytes(Archive(Entry(b"r/r.zip", TEXT)).bytes)
+    for _ in range(20):
+        inner = bytes(Archive(Entry(b"r/r.zip", inner)).bytes)
+    return inner
+
+
+def lying_sizes():
+    data = deflate(TEXT)
+    for name, values in (("size", (0, 1, len(TEXT) - 1, len(TEXT) + 1, 0x7FFFFFFF, 0xFFFFFFFF)),
+                         ("compressed_size", (0, 1, len(data) - 1, len(data) + 1, 0x7FFFFFFF, 0xFFFFFFFF)),
+                         ("crc", (0, 1, 0xFFFFFFFF))):
+        for value in values:
+            for where in ("local", "central", "descriptor", "local and central"):
+                lies = {place: {name: value} for place in where.split(" and ")}
+                streamed = "descriptor" in lies
+                yield f"{name} {value:#x}: {where}", Archive(Entry(b"a", TEXT, streamed=streamed, **lies), Entry(b"b", TEXT))
+
+
+def zip64_oddities():
+    size, data = len(TEXT), deflate(TEXT)
+    full = 0xFFFFFFFF
+
+    def one(item, **central):
+        return Archive(Entry(b"a", TEXT, central=central, central_extra=item))
+    yield "extra field, nothing saturated", one(extra(1, struct.pack("<QQ", size, len(data)))), True
+    yield "extra field, nothing saturated, and it lies", one(extra(1, struct.pack("<QQ", 7, 7))), False
+    yield "saturated size, no extra field", one(b"", size=full), False
+    yield "saturated size, extra field too short", one(extra(1, b"\x29\0\0\0"), size=full), False
+    yield "extra field twice", one(extra(1, struct.pack("<Q", size)) + extra(1, struct.pack("<Q", 7)), size=full), False
+    yield "extra field that overruns", one(struct.pack("<HH", 1, 900) + b"\0" * 8, size=full), False
+    yield "central alone saturated", one(extra(1, struct.pack("<QQ", size, len(data))), size=full, compressed_size=full), True
+    yield "offset beyond the file", one(extra(1, struct.pack("<Q", 1 << 50)), offset=full), False
+    yield "offset that overflows", one(extra(1, struct.pack("<Q", (1 << 64) - 1)), offset=full), False
+    yield "disk in the extra field", one(extra(1, struct.pack("<I", 0)), disk=0xFFFF), True
+    yield "another disk in the extra field", one(extra(1, struct.pack("<I", 3)), disk=0xFFFF), False
+    whole = base64()
+    yield "all of it", whole, True
+    entries = [Entry(b"a", TEXT)]
+    yield "end records of zip64 that were not needed", Archive(*entries, zip64=True), True
+    yield "locator that points elsewhere", Archive(*entries, zip64=True, locator64={"end64_offset": 3}), False
+    yield "two disks", Archive(*entries, zip64=True, locator64={"disks": 2}), False
+    yield "record's size is a lie", Archive(*entries, zip64=True, end64={"remaining_size": 1 << 60}), False
+    yield "both end records say something, and differ", Archive(*entries, zip64=True, end={"entries": 7, "entries_on_disk": 7}), False
+    yield "both end records say the same", Archive(*entries, zip64=True, end={"entries": 1, "entries_on_disk": 1}), True
+    yield "directory offset that overflows", Archive(*entries, zip64=True, end64={"directory_offset": (1 << 64) - 8}), False
+
+
+def links():
+    def link(name, target):
+        return Entry(name, target, mode=LINK, method=0)
+    yield "to a neighbour", Archive(Entry(b"lib/x.so.1", TEXT), link(b"lib/x.so", b"x.so.1")), True
+    yield "chain", Archive(Entry(b"f", TEXT), link(b"l1", b"f"), link(b"l2", b"l1"), link(b"l3", b"l2")), True
+    yield "loop of two", Archive(link(b"a", b"b"), link(b"b", b"a")), True
+    yield "to itself", Archive(link(b"a", b"a")), True
+    yield "to a folder above, inside", Archive(Entry(b"lib/x", TEXT), link(b"bin/x", b"../lib/x")), True
+    yield "out of the destination", Archive(link(b"a", b"../victim")), False
+    yield "out, by a long way round", Archive(link(b"a/b/c", b"../../../victim")), False
+    yield "absolute", Archive(link(b"a", b"/etc/passwd")), False
+    yield "up after a name", Archive(link(b"a", b"lib/../../victim")), False
+    yield "chain that leaves step by step", Archive(link(b"a", b"."), link(b"b", b"a/../.."), link(b"c", b"b/victim")), False
+    yield "a file through a link", Archive(link(b"a", b".."), Entry(b"a/victim", TEXT)), False
+    yield "a file through a link that comes later", Archive(Entry(b"a/victim", TEXT), link(b"a", b"..")), False
+    yield "a file through a link of the same name", Archive(link(b"a", b"../victim"), Entry(b"a", TEXT)), False
+    yield "a file through a link inside", Archive(Entry(b"real/x", b"1"), link(b"l", b"real"), Entry(b"l/y", TEXT)), False
+    yield "empty target", Archive(link(b"a", b"")), False
+    yield "NUL in the target", Archive(link(b"a", b"b\0c")), False
+    yield "target of 5000 bytes", Archive(link(b"a", b"t" * 5000)), False
+    yield "into our own folder", Archive(link(b"a", b".tmpdump/x")), False
+    yield "name with a slash at its end", Archive(Entry(b"a/", b"b", mode=LINK, method=0)), False
+
+
+def names():
+    def one(name, **options):
+        return Archive(Entry(name, TEXT, **options))
+    yield "absolute", one(b"/tmp/tmpdump-hostile-absolute"), False
+    yield "one up", one(b"../victim"), False
+    yield "up, hidden", one(b"a/../../victim"), False
+    yield "up and back", one(b"a/../b"), False
+    yield "up, with backslashes", one(b"..\\victim", host=0), False
+    yield "backslash, from Unix", one(b"a\\b"), True
+    yield "backslash, from DOS", one(b"a\\b", host=0), False
+    yield "drive letter", one(b"C:/x", host=0), True
+    yield "dot", one(b"."), False
+    yield "two dots", one(b".."), False
+    yield "dot in the middle", one(b"a/./b"), False
+    yield "slash twice", one(b"a//b"), False
+    yield "dot in front", one(b"./a"), True
+    yield "empty", one(b""), False
+    yield "NUL", one(b"a\0b"), False
+    yield "our own folder", one(b".tmpdump/manifest"), False
+    yield "line feed", one(b"a\nb: error"), True
+    yield "escape sequence", one(b"\x1b[2J\x1b[1;31mred"), True
+    yield "escape sequence in a name that is refused", one(b"../\x1b[2Jx"), False
+    yield "trailing blank", one(b"a "), True
+    yield "not UTF-8, not flagged, from Unix", one(b"a\xffb"), False
+    yield "not UTF-8, flagged", one(b"a\xffb", flags=UTF8), False
+    yield "overlong slash", one(b"a\xc0\xafb", flags=UTF8), False
+    yield "surrogate", one(b"a\xed\xa0\x80b", flags=UTF8), False
+    yield "UTF-8, flagged", one("grüß".encode(), flags=UTF8), True
+    yield "right to left mark", one("a\u202egpj.exe".encode(), flags=UTF8), True
+    yield "the same twice", Archive(Entry(b"a", b"1"), Entry(b"a", b"2")), False
+    yield "file and folder", Archive(Entry(b"a", b"1"), Entry(b"a/", mode=FOLDER, method=0)), False
+    yield "file, and a file below it", Archive(Entry(b"a", b"1"), Entry(b"a/b", b"2")), False
+    yield "twins by case", Archive(Entry(b"Lib", b"1"), Entry(b"lib", b"2")), True
+    yield "twins by Unicode form", Archive(Entry("\u00e9".encode(), b"1", flags=UTF8), Entry("e\u0301".encode(), b"2", flags=UTF8)), True
+    yield "twins by a dot", Archive(Entry(b"a", b"1"), Entry(b"./a", b"2")), False
+    other = b"b"
+    unicode = extra(0x7075, b"\x01" + struct.pack("<I", zlib.crc32(b"a")) + other)
+    yield "Unicode Path says another name", one(b"a", central_extra=unicode), False
+    yield "Unicode Path of another name's CRC", one(b"x", central_extra=unicode), True
+    yield "local name differs", Archive(Entry(b"a", TEXT, local_name=b"b")), False
+    yield "local name is longer", Archive(Entry(b"a", TEXT, local_name=b"ab")), False
+
+
+def kinds():
+    for name, mode in (("FIFO", 0o010644), ("character device", 0o020644), ("block device", 0o060644), ("socket", 0o140644)):
+        yield name, Archive(Entry(b"a", b"", mode=mode, method=0)), False
+    yield "setuid, setgid, sticky", Archive(Entry(b"a", TEXT, mode=0o107755)), True
+    yield "mode 0", Archive(Entry(b"a", TEXT, mode=0o100000)), True
+    yield "a folder with data", Archive(Entry(b"a/", TEXT, mode=FOLDER)), False
+    yield "a folder by mode, a file by name", Archive(Entry(b"a", b"", mode=FOLDER, method=0)), False
+    yield "a file by mode, a folder by name", Archive(Entry(b"a/", b"", method=0)), False
+    yield "encrypted", Archive(Entry(b"a", TEXT, flags=1)), False
+    yield "strong encryption", Archive(Entry(b"a", TEXT, flags=0x41)), False
+    yield "patch data", Archive(Entry(b"a", TEXT, flags=0x20)), False
+    for method, what in ((1, "shrunk"), (6, "imploded"), (9, "deflate64"), (12, "bzip2"), (14, "LZMA"), (99, "AES"), (65535, "65535")):
+        yield f"method {what}", Archive(Entry(b"a", TEXT, method=method)), False
+
+
+def data():
+    good = deflate(TEXT)
+    yield "bytes behind the stream", Archive(Entry(b"a", TEXT, data=good + b"junk")), False
+    yield "stream cut short", Archive(Entry(b"a", TEXT, data=good[:-2])), False
+    yield "wrong CRC", Archive(Entry(b"a", TEXT, data=deflate(TEXT[::-1]))), False
+    yield "block type 3", Archive(Entry(b"a", TEXT, data=b"\x07" + good)), False
+    yield "distance too far back", Archive(Entry(b"a", b"a" * 4, data=bytes.fromhex("4b040200"))), False
+    yield "no data at all, compressed", Archive(Entry(b"a", b"", data=b"")), False
+    yield "empty, deflated", Archive(Entry(b"a", b"")), True
+    yield "stored blocks only", Archive(Entry(b"a", TEXT, data=deflate(TEXT, 0))), True
+
+
+def places():
+    whole = bytes(base().bytes)
+    yield "stub in front, offsets not adjusted", b"#!/bin/sh\nexit\n" + whole, True
+    yield "stub in front, offsets adjusted", bytes(Archive(*base_entries(), prefix=b"#!/bin/sh\nexit\n").bytes), True
+    yield "bytes before the directory", bytes(Archive(*base_entries(), before_directory=b"padding").bytes), True
+    yield "bytes behind the end", whole + b"junk", False
+    yield "two archives, one behind the other", bytes(Archive(Entry(b"x", b"1")).bytes) + whole, True
+    inner = bytes(Archive(Entry(b"x", b"1")).bytes)
+    yield "an archive in the comment", bytes(Archive(Entry(b"a", TEXT), comment=inner).bytes), False
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 0, 0, 0, 0, 0)
+    yield "an empty end record in the comment", bytes(Archive(Entry(b"a", TEXT), comment=end).bytes), False
+    yield "half an end record in the comment", bytes(Archive(Entry(b"a", TEXT), comment=b"PK\5\6").bytes), True
+    yield "a comment of 65535 bytes", bytes(Archive(Entry(b"a", TEXT), comment=b"c" * 65535).bytes), True
+    yield "nothing", b"", False
+    yield "only an end record", end, True
+    yield "a million end records", end * 50_000, False
+    yield "no zip", b"not a zip file" * 10, False
+    yield "directory size too small", bytes(Archive(*base_entries(), end={"directory_size": 46}).bytes), False
+    yield "directory offset 0", bytes(Archive(*base_entries(), end={"directory_offset": 0}).bytes), False
+    yield "entries on this disk", bytes(Archive(*base_entries(), end={"entries_on_disk": 3}).bytes), False
+    yield "disk 1", bytes(Archive(*base_entries(), end={"disk": 1}).bytes), False
+
+
+def all_cases():
+    for name, archive in overlapping():
+        yield Case("overlap", name, bytes(archive.bytes))
+    for name, bytes_, legal in bombs():
+        yield Case("bomb", name, bytes(bytes_), legal)
+    yield Case("bomb", "nested: 20 archives in each other", quine(), True)
+    for name, archive in lying_sizes():
+        yield Case("sizes", name, bytes(archive.bytes))
+    for group, source in (("zip64", zip64_oddities), ("link", links), ("name", names), ("kind", kinds), ("data", data)):
+        for name, archive, legal in source():
+            yield Case(group, name, bytes(archive.bytes), legal)
+    for name, bytes_, legal in places():
+        yield Case("place", name, bytes_, legal)
+
+
+def mutations():
+    """(record, field, value, bytes): every field of every record of two archives at its extremes and beside its value."""
+    for archive in (base(), base64()):
+        for (record, name), (_, width) in archive.places.items():
+            now, top = archive.value(record, name), (1 << 8 * width) - 1
+            for value in sorted({0, 1, top, top - 1, (top >> 1) + 1, top >> 1, now ^ 1, (now + 1) & top, (now - 1) & top} - {now}):
+                yield record, name, value, archive.changed(record, name, value)
