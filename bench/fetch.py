@@ -44,6 +44,7 @@ def options_of(arguments):
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "bench", help="folder for results and scratch")
     parser.add_argument("--on-link", nargs=2, metavar=("LINK", "SCRATCH"), help=argparse.SUPPRESS)  # the inner process
     options = parser.parse_args(arguments)
+    options.output = options.output.resolve()
     options.cells = plan.cells(options.workloads, options.links, options.settings)
     options.shape_object = bench.SHAPE_OBJECT
     if options.sweep is None:
@@ -172,6 +173,8 @@ def main():
     data = collect(options, arguments, found, {**absent, **no_links}, ready, fs)
     if options.add:
         data = report.merged(report.read(options.output, options.name), data)
+    if not data["cells"]:
+        raise SystemExit("bench: nothing was measured (above)")
     failures = report.failures(data)
     written = report.write_all(options.output, options.name, data, workloads.cache_folder())
     if options.save:

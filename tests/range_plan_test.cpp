@@ -123,6 +123,25 @@ TEST_CASE(
   CHECK(plan[1].offset == 0);
 }
 
+TEST_CASE("of many equal segments few are on their way at a time") {
+  std::vector<Region> wanted; // 8 MiB that do not compress: a little more than a range
+  for (std::uint64_t i = 0; i < 118; ++i)
+    wanted.push_back({i * (8 * mib + 200), (i + 1) * (8 * mib + 200), 8 * mib});
+  PlanOptions options;
+  options.short_chain = 0; // else the archive's order alone would do
+  const auto plan = plan_ranges(wanted, {}, options);
+  check_coverage(wanted, {}, plan);
+  std::map<std::uint64_t, std::uint64_t> left; // segment: bytes not asked for
+  for (const auto& slice : plan) {
+    const std::uint64_t segment = slice.offset / (8 * mib + 200);
+    REQUIRE((slice.offset + slice.length - 1) / (8 * mib + 200) == segment);
+    const auto at = left.emplace(segment, 8 * mib + 200).first;
+    at->second -= slice.length;
+    if (at->second == 0) left.erase(at);
+    REQUIRE(left.size() <= 4);
+  }
+}
+
 TEST_CASE("within an entry the order is that of the file, whatever the archive looks like") {
   std::mt19937 random(7);
   for (int round = 0; round < 300; ++round) {

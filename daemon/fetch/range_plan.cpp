@@ -109,6 +109,11 @@ std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Regio
   return jobs;
 }
 
+// So many entries (or segments of a packed one) at most are on their way at a time: each has a decoder,
+// zstd's with a window of 8 MiB. Without it all segments of a large file, whose first halves have the longest
+// chains, would be begun before any is ended: 1 GB of memory for a file of 1 GB.
+constexpr unsigned max_open = 4;
+
 // Critical path first: always the range from whose start the longest chain of decoding is still to be done.
 std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Region>& regions,
                          std::uint64_t short_chain) {
@@ -117,14 +122,18 @@ std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Reg
     job.chain = job.chain > short_chain ? job.chain : 0;
   std::vector<Slice> out;
   out.reserve(slices.size());
+  unsigned open = 0; // entries that are begun and go on in a range that is not
   while (out.size() < slices.size()) {
     auto pick = jobs.size();
     for (std::size_t i = 0; i < jobs.size(); ++i) {
+      const bool continues = i > 0 && jobs[i - 1].continued;
       // A range that continues an entry comes after the one before it.
-      const bool waits = i > 0 && jobs[i - 1].continued && !jobs[i - 1].begun;
+      const bool waits = continues ? !jobs[i - 1].begun : open >= max_open && jobs[i].continued;
       if (!jobs[i].begun && !waits && (pick == jobs.size() || jobs[i].chain > jobs[pick].chain)) pick = i;
     }
     jobs[pick].begun = true;
+    if (pick > 0 && jobs[pick - 1].continued) --open;
+    if (jobs[pick].continued) ++open;
     out.push_back(slices[pick]);
   }
   return out;
