@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,15 +28,32 @@ static const char help[] =
     "  TMPDUMP_PRELOAD_CHILDREN  under lazy: 1 the programs that PROGRAM starts wait too, 0 they do not [1]\n"
     "  TMPDUMP_DEST              where tmpdump unpacks [/tmp]\n";
 
+// Control characters as \xNN: what a variable or a manifest holds must not forge lines or move a cursor.
+static size_t append_printable(char* line, size_t length, size_t room, const char* text) {
+  static const char digits[] = "0123456789abcdef";
+  for (; *text != '\0'; ++text) {
+    const unsigned char byte = (unsigned char)*text;
+    const bool plain = byte >= 0x20 && byte != 0x7f;
+    if (length + (plain ? 1 : 4) > room) break;
+    if (plain) {
+      line[length++] = (char)byte;
+    } else {
+      line[length++] = '\\';
+      line[length++] = 'x';
+      line[length++] = digits[byte >> 4U];
+      line[length++] = digits[byte & 15U];
+    }
+  }
+  return length;
+}
+
 static int fail(int status, const char* format, const char* first, const char* second) {
   // One write: the extension and the runtime write to the same log.
+  char text[2048];
   char line[2048];
-  const char prefix[] = "exec-wrapper: error: ";
-  memcpy(line, prefix, sizeof prefix);
-  const size_t start = sizeof prefix - 1;
-  const int length = snprintf(line + start, sizeof line - start - 1, format, first, second);
-  size_t end = length < 0 ? start : start + (size_t)length;
-  if (end > sizeof line - 2) end = sizeof line - 2;
+  if (snprintf(text, sizeof text, format, first, second) < 0) text[0] = '\0';
+  size_t end = append_printable(line, 0, sizeof line - 1, "exec-wrapper: error: ");
+  end = append_printable(line, end, sizeof line - 1, text);
   line[end] = '\n';
   const ssize_t ignored = write(STDERR_FILENO, line, end + 1);
   (void)ignored;

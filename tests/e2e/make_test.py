@@ -4,6 +4,7 @@ was made, with nothing native left in its jar.
 """
 import json
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -32,12 +33,10 @@ def prepare(_):
 
 
 def commands():
-    """The first block of the section, without its comments."""
+    """The section's first two blocks, recording and what follows from the record, without their comments."""
     text = (programs.ROOT / "README.md").read_text()
-    block = text[text.index(HEADING):].split("\n\n")[1]
-    lines = [line[4:].split("   #")[0].strip() for line in block.splitlines()]
-    assert all(line.startswith("    ") for line in block.splitlines()), block
-    return lines
+    blocks = re.findall(r"^```sh.*\n(.*?)^```$", text[text.index(HEADING):], re.MULTILINE | re.DOTALL)[:2]
+    return [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
 
 
 class MakeTest(case.LambdaTest):
