@@ -289,30 +289,16 @@ int tmpdump_note(const struct tmpdump_attachment* attachment, const uint64_t* wo
   return code == TMPDUMP_AGAIN ? TMPDUMP_BAD_MANIFEST : code;
 }
 
-// How late it is noticed that another daemon has begun after one that was ready: for who asks for a file that
-// is there, as all calls of a function that runs do. It spares them the system call.
-static const uint64_t ready_lasts_ns = 10000000;
-
-static uint64_t coarse_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-  return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
-
 // OK: it is the current one, as far as can be seen. AGAIN: there is a later one.
 static int look_whether_current(struct tmpdump_attachment* attachment) {
-  const uint64_t looked = __atomic_load_n(&attachment->ready_looked_ns, __ATOMIC_RELAXED);
-  const uint64_t now = looked != 0 ? coarse_now_ns() : 0;
-  if (looked != 0 && now - looked < ready_lasts_ns) return TMPDUMP_OK;
+  // What was ready stays: where a daemon starts over it, a runtime does not live through that. And a function
+  // that was restored from a snapshot makes no system call for what it has.
+  if (tmpdump_is_ready(attachment)) return TMPDUMP_OK;
   uint32_t state = 0;
-  const uint32_t likely = looked != 0          ? TMPDUMP_STATE_READY
-                          : attachment->listed ? TMPDUMP_STATE_LISTED
-                                               : TMPDUMP_STATE_STARTING;
+  const uint32_t likely = attachment->listed ? TMPDUMP_STATE_LISTED : TMPDUMP_STATE_STARTING;
   int code = tmpdump_look(attachment, &attachment->view.header->state, likely, &state);
   if (code != TMPDUMP_OK) return code;
-  if (state == TMPDUMP_STATE_READY && attachment->listed) {
-    __atomic_store_n(&attachment->ready_looked_ns, now != 0 ? now : coarse_now_ns(), __ATOMIC_RELAXED);
-  }
+  if (state == TMPDUMP_STATE_READY && attachment->listed) tmpdump_set_ready(attachment);
   if (state == TMPDUMP_STATE_SUPERSEDED) return TMPDUMP_AGAIN;
   if (attachment->listed) return TMPDUMP_OK;
   if (state == TMPDUMP_STATE_LISTED || state == TMPDUMP_STATE_READY) return TMPDUMP_AGAIN;

@@ -7,9 +7,8 @@
 // own.
 //
 // Thread safety without locks (a lock that a forked child inherits held would never open):
-// 1. An attachment is immutable once it is visible, but for bits that only go from 0 to 1, the moment of the
-// last
-//    look, and copies of needed lists, which are the same whoever fetches them.
+// 1. An attachment is immutable once it is visible, but for bits that only go from 0 to 1, and copies of needed
+//    lists, which are the same whoever fetches them.
 // 2. client->current goes from one attachment to the next by compare-and-swap; who loses unmaps its own.
 // 3. Older attachments stay mapped, since another thread may read them: at most two a generation.
 #ifndef TMPDUMP_CLIENT_INTERNAL_H
@@ -37,8 +36,8 @@ struct tmpdump_attachment {
   bool listed;
   // A bit an entry: it and all that it needs is published; it is; its first wait is noted.
   unsigned char *done, *published, *noted;
-  unsigned all_noted;       // the first wait for everything is
-  uint64_t ready_looked_ns; // CLOCK_MONOTONIC_COARSE; 0: it was not seen to be ready
+  unsigned all_noted; // the first wait for everything is
+  unsigned ready;     // everything was seen to be there: from then on nothing is looked at any more
   size_t destination_size;
   size_t real_size;
   char destination[PATH_MAX]; // as the environment spells it, without trailing slashes
@@ -76,6 +75,12 @@ const char* tmpdump_client_destination(const struct tmpdump_client* client);
 int tmpdump_attach(struct tmpdump_client* client, const struct tmpdump_attachment* stale,
                    const struct tmpdump_attachment** out);
 
+static inline bool tmpdump_is_ready(const struct tmpdump_attachment* attachment) {
+  return __atomic_load_n(&attachment->ready, __ATOMIC_ACQUIRE) != 0;
+}
+static inline void tmpdump_set_ready(const struct tmpdump_attachment* attachment) {
+  __atomic_store_n((unsigned*)&attachment->ready, 1U, __ATOMIC_RELEASE);
+}
 // The word of the file that `word` is the copy of: OK with *value, or BAD_MANIFEST. `guess`: tried first.
 int tmpdump_look(const struct tmpdump_attachment* attachment, const uint32_t* word, uint32_t guess,
                  uint32_t* value);

@@ -156,7 +156,7 @@ int tmpdump_wait_use(const struct tmpdump_attachment* attachment, const char* pa
     if (entry != UINT32_MAX) return wait_found(attachment, entry, use, deadline);
   }
   // What is left is no entry. Once everything is there, nothing that a listing lacks can come any more.
-  if (use == TMPDUMP_USE_LOAD) return TMPDUMP_NOT_IN_ARCHIVE;
+  if (use == TMPDUMP_USE_LOAD || tmpdump_is_ready(attachment)) return TMPDUMP_NOT_IN_ARCHIVE;
   uint32_t state = 0;
   const int looked = tmpdump_look(attachment, &attachment->view.header->state, TMPDUMP_STATE_LISTED, &state);
   if (looked != TMPDUMP_OK) return looked;

@@ -121,11 +121,13 @@ int tmpdump_wait_listed(const struct tmpdump_attachment* attachment, struct tmpd
 int tmpdump_wait_ready(const struct tmpdump_attachment* attachment, struct tmpdump_deadline* deadline) {
   const uint32_t* word = &attachment->view.header->state;
   note_first_wait_for_all(attachment);
+  if (tmpdump_is_ready(attachment)) return TMPDUMP_OK;
   for (uint32_t state = TMPDUMP_STATE_LISTED;;) {
     int code = tmpdump_look(attachment, word, state, &state);
     if (code != TMPDUMP_OK) return code;
     switch (state) {
     case TMPDUMP_STATE_READY:
+      if (attachment->listed) tmpdump_set_ready(attachment);
       return TMPDUMP_OK;
     case TMPDUMP_STATE_FAILED:
       return TMPDUMP_FAILED;
@@ -146,7 +148,8 @@ int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t ent
                        struct tmpdump_deadline* deadline) {
   const uint32_t* word = &attachment->view.progress[entry].state;
   if (used) note_first_wait(attachment, entry);
-  if (has_bit(attachment->published, entry)) return TMPDUMP_OK; // that is never taken back
+  // That is never taken back.
+  if (tmpdump_is_ready(attachment) || has_bit(attachment->published, entry)) return TMPDUMP_OK;
   for (uint32_t state = TMPDUMP_ENTRY_PENDING;;) {
     int code = tmpdump_look(attachment, word, state, &state);
     if (code != TMPDUMP_OK) return code;
@@ -170,7 +173,7 @@ int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t ent
 
 bool tmpdump_is_published(const struct tmpdump_attachment* attachment, uint32_t entry) {
   uint32_t state = TMPDUMP_ENTRY_PENDING;
-  if (has_bit(attachment->published, entry)) return true;
+  if (tmpdump_is_ready(attachment) || has_bit(attachment->published, entry)) return true;
   if (tmpdump_look(attachment, &attachment->view.progress[entry].state, TMPDUMP_ENTRY_PENDING, &state) !=
           TMPDUMP_OK ||
       state != TMPDUMP_ENTRY_PUBLISHED) {
@@ -240,7 +243,7 @@ int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t e
   enum { small = 1024 }; // entries; what fits on the stack, 4.2 KiB
   const struct tmpdump_view* view = &attachment->view;
   note_first_wait(attachment, entry);
-  if (has_bit(attachment->done, entry)) return TMPDUMP_OK;
+  if (tmpdump_is_ready(attachment) || has_bit(attachment->done, entry)) return TMPDUMP_OK;
   if (view->entry_count <= small) {
     uint32_t queue[small];
     unsigned char seen[small / 8] = {0};

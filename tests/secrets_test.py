@@ -161,14 +161,15 @@ class SecretsTest(case.ExtensionTest):
     def assert_closed_to_its_own_user(self, _):
         """As in Lambda, where the function has the extension's user."""
         user = 54321
-        for path in (self.folder, self.destination):
-            os.chmod(path, 0o755)
-        os.chown(self.destination, user, user)
+        destination = self.folder / "of another"
+        destination.mkdir()
+        self.folder.chmod(0o755)
+        os.chown(destination, user, user)
         program = self.folder / "tmpdump-prefetch"
         program.write_bytes((case.build / "bin" / "tmpdump-prefetch").read_bytes())
         program.chmod(0o755)
         environment = self.settings(self.api, self.start_origin(session_token=TOKEN, total_mbps=1).endpoint,
-                                    AWS_SESSION_TOKEN=TOKEN)
+                                    AWS_SESSION_TOKEN=TOKEN, TMPDUMP_DEST=str(destination))
         other = subprocess.Popen([program], env=environment, user=user, group=user, extra_groups=[],
                                  stdout=subprocess.DEVNULL)
         self.addCleanup(other.wait)
@@ -178,6 +179,7 @@ class SecretsTest(case.ExtensionTest):
             tried = subprocess.run(["head", "-c1", f"/proc/{other.pid}/{name}"], user=user, group=user, extra_groups=[],
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
             self.assertIn(b"Permission denied", tried.stderr, name)
+        self.assertIsNone(other.poll())  # it lived through it
 
     def test_what_is_at_the_destination_is_nobody_elses_to_write(self):
         old = os.umask(0)
