@@ -149,7 +149,7 @@ int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t ent
   const uint32_t* word = &attachment->view.progress[entry].state;
   if (used) note_first_wait(attachment, entry);
   // That is never taken back.
-  if (tmpdump_is_ready(attachment) || has_bit(attachment->published, entry)) return TMPDUMP_OK;
+  if (has_bit(attachment->published, entry)) return TMPDUMP_OK;
   for (uint32_t state = TMPDUMP_ENTRY_PENDING;;) {
     int code = tmpdump_look(attachment, word, state, &state);
     if (code != TMPDUMP_OK) return code;
@@ -173,7 +173,7 @@ int tmpdump_wait_entry(const struct tmpdump_attachment* attachment, uint32_t ent
 
 bool tmpdump_is_published(const struct tmpdump_attachment* attachment, uint32_t entry) {
   uint32_t state = TMPDUMP_ENTRY_PENDING;
-  if (tmpdump_is_ready(attachment) || has_bit(attachment->published, entry)) return true;
+  if (has_bit(attachment->published, entry)) return true;
   if (tmpdump_look(attachment, &attachment->view.progress[entry].state, TMPDUMP_ENTRY_PENDING, &state) !=
           TMPDUMP_OK ||
       state != TMPDUMP_ENTRY_PUBLISHED) {
@@ -243,7 +243,7 @@ int tmpdump_wait_closure(const struct tmpdump_attachment* attachment, uint32_t e
   enum { small = 1024 }; // entries; what fits on the stack, 4.2 KiB
   const struct tmpdump_view* view = &attachment->view;
   note_first_wait(attachment, entry);
-  if (tmpdump_is_ready(attachment) || has_bit(attachment->done, entry)) return TMPDUMP_OK;
+  if (has_bit(attachment->done, entry)) return TMPDUMP_OK;
   if (view->entry_count <= small) {
     uint32_t queue[small];
     unsigned char seen[small / 8] = {0};
