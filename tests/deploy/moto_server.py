@@ -12,6 +12,7 @@ import signal
 from moto.awslambda.models import LayerVersion, lambda_backends
 from moto.cloudformation.models import CloudFormationBackend
 from moto.cloudformation.parsing import Export, ResourceMap
+from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
@@ -56,10 +57,20 @@ def execute_change_set(self, change_set_name, stack_name=None):
                 self.exports[output["ExportName"]] = Export(stack.stack_id, output["ExportName"], output["OutputValue"])
 
 
+create_change = CloudFormationResponse.create_change_set
+
+
+def create_change_set(self):
+    """moto refuses one without changes; AWS makes it, and says in its status that it holds none, as moto's model does."""
+    self._validate_different_update = lambda *_: None
+    return create_change(self)
+
+
 LayerVersion.create_from_cloudformation_json = classmethod(create_layer)
 LayerVersion.update_from_cloudformation_json = classmethod(update_layer)
 ResourceMap.build_resource_diff = resource_difference
 CloudFormationBackend.execute_change_set = execute_change_set
+CloudFormationResponse.create_change_set = create_change_set
 LayerVersion.physical_resource_id = property(lambda self: self.arn)
 
 
