@@ -35,7 +35,7 @@ def prepare(_):
 def commands():
     """The section's first two blocks, recording and what follows from the record, without their comments."""
     text = (programs.ROOT / "README.md").read_text()
-    blocks = re.findall(r"^```sh.*\n(.*?)^```$", text[text.index(HEADING):], re.MULTILINE | re.DOTALL)[:2]
+    blocks = re.findall(r"^```sh[^\n]*\n(.*?)^```$", text[text.index(HEADING):], re.MULTILINE | re.DOTALL)[:2]
     return [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
 
 
