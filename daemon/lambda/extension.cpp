@@ -16,6 +16,8 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <new>
 #include <poll.h>
@@ -249,12 +251,15 @@ int Extension::run() {
   }
 
   std::optional<int> status;
+  bool lived = false;
   asio::cancellation_signal stop;
-  asio::co_spawn(context_, live(),
-                 asio::bind_cancellation_slot(
-                     stop.slot(), [this, &status](const std::exception_ptr& error, const result<int>& code) {
-                       if (!terminated_) status = error || !code ? 1 : *code;
-                     }));
+  asio::co_spawn(
+      context_, live(),
+      asio::bind_cancellation_slot(
+          stop.slot(), [this, &status, &lived](const std::exception_ptr& error, const result<int>& code) {
+            lived = true;
+            if (!terminated_) status = error || !code ? 1 : *code;
+          }));
   // SIGTERM ends it in the middle of whatever it does, a report to a Runtime API that hangs for one.
   for (;;) {
     if (settled_) rest();
@@ -269,7 +274,15 @@ int Extension::run() {
   if (manifest_ && !settled_) {
     manifest_->fail({Errc::cancelled, "the environment shut down before the archive was ready"});
   }
-  return status.value_or(terminated_ ? 0 : 1);
+  const int code = status.value_or(terminated_ ? 0 : 1);
+  // A machine so busy that not all have ended: what they refer to must not be destroyed before them, and the
+  // promise of SHUTDOWN does not wait. The process goes as it is; outputs that are not whole have no name.
+  const bool all_ended = lived && !registration_.running && !prefetch_.running && !next_.running;
+  if (!all_ended) {
+    (void)std::fflush(stdout);
+    std::_Exit(code);
+  }
+  return code;
 }
 
 } // namespace
