@@ -213,6 +213,8 @@ TEST_CASE("java.library.path gets the folder in front wherever it is set") {
         Words{"-Djava.library.path=/tmp/lib:/x", "-jar", "a.jar", "-Djava.library.path=/mine"});
   CHECK(machine.java({"-jar", "-Djava.library.path=/x", "a.jar"}) ==
         Words{"-jar", "-Djava.library.path=/tmp/lib:/x", "a.jar"});
+  CHECK(machine.java({"-cp", "-Djava.library.path=/x", "Main"}) ==
+        Words{"-cp", "-Djava.library.path=/x:" + ours, "Main"});
   CHECK(machine.java({"-Djava.library.path=/x", "-Djava.library.path=", "-version"}) ==
         Words{"-Djava.library.path=/tmp/lib:/x", "-Djava.library.path=/tmp/lib", "-version"});
   CHECK(machine.java({"-Djava.library.path=/tmp/lib:/x", "-version"}) ==

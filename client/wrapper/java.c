@@ -189,7 +189,8 @@ const char* const* tmpdump_rewrite_java(const struct tmpdump_command* command,
   }
   for (size_t i = 1; i < launch.count; ++i) {
     const char* word = given[i];
-    if (i < launch.end && begins_with(word, library_property)) {
+    // A class path may look like a property; it is none.
+    if (i < launch.end && i != launch.class_path_word && begins_with(word, library_property)) {
       word = short_enough(word, with_folder_in_front(word, library_folder, arena));
     } else if (launch.starts_class && i == launch.class_path_word) {
       struct tmpdump_text text = {.arena = arena};
