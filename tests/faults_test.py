@@ -62,7 +62,11 @@ class FaultsTest(case.ExtensionTest):
 
     def go_through(self, plan, killed):
         ends, wrong = Counter(), []
+        last = ""
         for call, nth, what in plan:
+            if EVERYTHING and call != last:
+                print(f"{call}, from run {self.sweep.runs}", flush=True)
+                last = call
             self.sweep.new_destination()
             story = f"{call} {nth} {what}"
             try:

@@ -95,6 +95,16 @@ void ready_files(int files, const char* what) {
     paths.push_back(archive.path(i));
   tmpdump_client client{.destination = archive.destination.c_str(), .current = nullptr};
   const auto wait = [&](const char* path) { return tmpdump_client_wait_file(&client, path, 1000); };
+  if (files <= 1000) { // the kernel is asked whether there is a later daemon
+    report("wait_file, the file is there, others are still coming",
+           time_calls(50, 10000,
+                      [&](int i) {
+                        require(wait(paths[static_cast<std::size_t>(i % files)].c_str()) == TMPDUMP_OK,
+                                "there");
+                      }),
+           "ns", 1);
+  }
+  require(writer.ready().has_value(), "ready");
   report(what,
          time_calls(200, 10000,
                     [&](int i) {

@@ -31,6 +31,7 @@ ANSWERS = {
     "getrandom": (EINTR,), "ppoll": (EINTR, ENOMEM), "prctl": (EACCES,), "prlimit": (EACCES,),
 }
 MOST_S = 30  # for anything to end: an attempt's 9 s and a busy machine
+C_LIBRARY = 127  # the status with which its start-up code gives up
 END = r"tmpdump\.(ready|missing|failed)"
 WAIT_OK, WAIT_FAILED, WAIT_NONE = 0, (1, 4, 5), 3
 
@@ -146,6 +147,8 @@ class Sweep:
                     raise Wrong(f"it failed, but who waited heard {code}: {text!r}")
         if killed or ready:
             return ready
+        if status == C_LIBRARY and log.has("^: error while loading"):
+            return False  # before a single instruction of ours; it says what it could not do
         if status > 100:
             raise Wrong(f"ended by signal {status - 128}: {log.text()}")
         reasons = log.all(r'tmpdump\.(failed|missing)"|^tmpdump-prefetch: error: ')
