@@ -68,7 +68,9 @@ TEST_CASE("hundreds of threads wait with one client while it is listed, publishe
                                      : client.wait_file(name_of(i));
       tmpdump_report report{};
       report.size = sizeof report;
-      good += code == TMPDUMP_OK && tmpdump_client_status(&client.raw(), &report) == TMPDUMP_OK ? 1 : 0;
+      // "lib" is no entry of its own: who asks for its names when all is there hears that.
+      const bool there = code == TMPDUMP_OK || (i % 10 == 1 && code == TMPDUMP_NOT_IN_ARCHIVE);
+      good += there && tmpdump_client_status(&client.raw(), &report) == TMPDUMP_OK ? 1 : 0;
       static_cast<void>(client.reason());
     });
   }
