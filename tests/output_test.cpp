@@ -236,6 +236,30 @@ TEST_CASE("ten thousand small files, by four threads, with the same parents made
   }
 }
 
+TEST_CASE("a directory has its own mode, also when a file in it comes at the same time") {
+  const ScratchDirectory scratch;
+  const auto destination = open_ok(scratch, GENERATE(PathLookup::best, PathLookup::walk));
+  for (int round = 0; round < 500; ++round) {
+    const std::string name = "d" + std::to_string(round);
+    std::atomic<int> ready{0};
+    const auto together = [&ready] {
+      for (++ready; ready < 2;)
+        std::this_thread::yield();
+    };
+    auto file = destination.stage(name + "/deep/file", 0644, 0).value();
+    std::thread other([&] {
+      together();
+      static_cast<void>(file.publish());
+    });
+    together();
+    const auto made = destination.make_directory(name, 0750);
+    other.join();
+    REQUIRE(ok(made));
+    REQUIRE(scratch.exists("dest/" + name + "/deep/file"));
+    REQUIRE(scratch.mode("dest/" + name) == 0750);
+  }
+}
+
 TEST_CASE("clean_up leaves nothing of ours, and nothing of others is touched") {
   const ScratchDirectory scratch;
   {

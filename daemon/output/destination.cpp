@@ -67,6 +67,7 @@ result<void> Destination::make_directory(std::string_view path, mode_t mode) con
   TMPDUMP_CHECK(check_path(*directories_, path));
   TMPDUMP_TRY(const Place place, find_place(*directories_, path));
   mode &= mode_mask;
+  const std::lock_guard lock(directories_->modes);
   struct stat status {};
   if (::mkdirat(place.directory, place.name.c_str(), 0700) != 0) {
     if (errno != EEXIST) return path_failure(*directories_, "make directory", path, errno);

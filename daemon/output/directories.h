@@ -6,6 +6,7 @@
 #include "output/destination.h"
 
 #include <atomic>
+#include <mutex>
 
 namespace tmpdump::output {
 
@@ -17,6 +18,9 @@ struct Directories {
   UniqueFd lock;  // DEST/.tmpdump/stage/lock, locked; removed only by its holder
   bool openat2 = false;
   mutable std::atomic<std::uint64_t> next_name{0};
+  // From the making of a directory to the setting of its mode: a parent that one thread makes may be an entry
+  // with a mode of its own to another. The lock keeps other processes out.
+  mutable std::mutex modes;
 
   // A name in stage that nobody has: leftovers are gone, and the lock keeps others out.
   [[nodiscard]] std::string new_name() const { return std::to_string(next_name.fetch_add(1)); }

@@ -22,9 +22,10 @@ int open_beneath(int directory, const std::string& path) {
 }
 
 // Opens `name`, making it if it is missing. -1 and errno as open's.
-UniqueFd open_or_make(int directory, const std::string& name) {
+UniqueFd open_or_make(const Directories& directories, int directory, const std::string& name) {
   UniqueFd fd(::openat(directory, name.c_str(), path_flags));
   if (fd || errno != ENOENT) return fd;
+  const std::lock_guard lock(directories.modes);
   const bool made = ::mkdirat(directory, name.c_str(), parent_mode) == 0;
   if (!made && errno != EEXIST) return fd; // EEXIST: another thread was quicker
   if (!made) return UniqueFd(::openat(directory, name.c_str(), path_flags));
@@ -41,7 +42,7 @@ result<UniqueFd> walk(const Directories& directories, std::string_view path) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string name(path.substr(begin, end - begin));
     const int parent = current ? current.get() : directories.dest.get();
-    UniqueFd next = open_or_make(parent, name);
+    UniqueFd next = open_or_make(directories, parent, name);
     if (!next) return not_a_directory(directories, parent, name, path.substr(0, end), errno);
     current = std::move(next);
     begin = end + 1;
