@@ -352,11 +352,44 @@ TEST_CASE("a stage whose input ends too early fails instead of waiting") {
   const auto chunk = std::make_shared<fetch::Chunk>();
   prefetch::DecodeStage stage(
       2, {nullptr, [&](result<void> outcome) { ended.set_value(std::move(outcome)); }}, nullptr);
-  stage.set_entries({&entry}, *destination);
+  stage.set_entries({&entry}, *destination, 0);
   const std::size_t first = GENERATE(0U, 10U);
   if (first > 0) stage.add({chunk, 0, Bytes(memory).first(first)});
   stage.input_ended();
   const auto outcome = ended.get_future().get();
   REQUIRE_FALSE(outcome);
   CHECK(outcome.error().message.find("lib/x.so") != std::string::npos);
+}
+
+TEST_CASE("among what can be decoded a long chain goes first, then what the archive has first") {
+  ScratchDirectory scratch;
+  const auto destination = output::Destination::open(scratch.path("dest"));
+  REQUIRE(destination);
+  Archive archive;
+  archive.file("first.so", prose(1'000));
+  archive.file("second.so", prose(90'000));
+  archive.file("long.so", prose(300'000));
+  archive.file("last.so", prose(50'000));
+  const auto zip = archive.zip();
+  const auto directory =
+      zip::parse_directory(bytes_of(zip.directory_bytes()),
+                           {zip.directory, zip.directory_size, zip.entries.size(), 0}, zip.bytes.size(), {});
+  REQUIRE(directory);
+  std::vector<const zip::Entry*> entries;
+  for (const auto& entry : directory->entries)
+    entries.push_back(&entry);
+  std::vector<std::string> order;
+  std::promise<result<void>> ended;
+  prefetch::DecodeStage stage(1, // so that what comes first is seen
+                              {[&](const zip::Entry& entry) -> result<void> {
+                                 order.push_back(entry.path);
+                                 return {};
+                               },
+                               [&](result<void> outcome) { ended.set_value(std::move(outcome)); }},
+                              nullptr);
+  // All of it before the entries are known: then all of them are ready at once.
+  stage.add({std::make_shared<fetch::Chunk>(), 0, bytes_of(zip.bytes)});
+  stage.set_entries(entries, *destination, 100'000);
+  REQUIRE(ended.get_future().get());
+  CHECK(order == std::vector<std::string>{"long.so", "first.so", "second.so", "last.so"});
 }

@@ -83,11 +83,6 @@ struct Job {
   bool begun = false;
 };
 
-std::uint64_t share(std::uint64_t cost, std::uint64_t part, std::uint64_t whole) {
-  return static_cast<std::uint64_t>(static_cast<double>(cost) * static_cast<double>(part) /
-                                    static_cast<double>(std::max<std::uint64_t>(whole, 1)));
-}
-
 // `slices` in file order, `regions` sorted.
 std::vector<Job> weigh(const std::vector<Slice>& slices, const std::vector<Region>& regions) {
   std::vector<Job> jobs(slices.size());
@@ -140,6 +135,11 @@ std::vector<Slice> order(const std::vector<Slice>& slices, const std::vector<Reg
 }
 
 } // namespace
+
+std::uint64_t share(std::uint64_t cost, std::uint64_t part, std::uint64_t whole) {
+  return static_cast<std::uint64_t>(static_cast<double>(cost) * static_cast<double>(part) /
+                                    static_cast<double>(std::max<std::uint64_t>(whole, 1)));
+}
 
 std::vector<Slice> speculative_front() {
   return {{0, mib}, {mib, 2 * mib}, {3 * mib, 4 * mib}, {7 * mib, 8 * mib}, {15 * mib, 8 * mib}};

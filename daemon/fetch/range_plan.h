@@ -18,6 +18,9 @@ struct Region {
   std::uint64_t cost = 0;
 };
 
+// What `part` of `whole` bytes costs where all cost `cost`.
+std::uint64_t share(std::uint64_t cost, std::uint64_t part, std::uint64_t whole);
+
 struct PlanOptions {
   // S3's advice is 8 to 16 MiB. Smaller: more GETs, each with its first-byte latency (25 ms, in which a
   // connection at 60 MB/s would carry 1.5 MB). Larger: fewer ranges than connections for archives under 100

@@ -53,10 +53,10 @@ Failure out_of_memory() {
 }
 
 struct Ready {
-  std::uint64_t work_left = 0;
+  std::uint64_t chain = 0; // decoding still to be done, 0 for a short one
   std::size_t task = 0;
   bool operator<(const Ready& other) const {
-    return work_left != other.work_left ? work_left < other.work_left : task > other.task;
+    return chain != other.chain ? chain < other.chain : task > other.task;
   }
 };
 
@@ -73,6 +73,7 @@ struct DecodeStage::State {
   std::vector<fetch::Piece> early;
   std::vector<Task> tasks; // sorted by place in the archive; not resized after set_entries
   bool entries_known = false;
+  std::uint64_t short_chain = 0;
   std::priority_queue<Ready> ready;
   std::size_t left = 0;
   unsigned running = 0; // threads that work on a task
@@ -140,10 +141,11 @@ void DecodeStage::add(fetch::Piece piece) {
   }
 }
 
-void DecodeStage::set_entries(std::vector<const zip::Entry*> entries,
-                              const output::Destination& destination) {
+void DecodeStage::set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination,
+                              std::uint64_t short_chain) {
   std::unique_lock lock(state_->mutex);
   state_->entries_known = true;
+  state_->short_chain = short_chain;
   state_->tasks.reserve(entries.size());
   for (const auto* entry : entries) {
     const auto parts = parts_of(*entry);
@@ -184,7 +186,9 @@ void DecodeStage::State::distribute(const fetch::Piece& piece) {
 void DecodeStage::State::make_ready(std::size_t index) {
   Task& task = tasks[index];
   task.queued_or_running = true;
-  ready.push({task.part.end - task.next, index});
+  const std::uint64_t cost_left = fetch::share(decode_cost(*task.entry, task.part), task.part.end - task.next,
+                                               task.part.end - task.part.begin);
+  ready.push({cost_left > short_chain ? cost_left : 0, index});
   work.notify_one();
 }
 

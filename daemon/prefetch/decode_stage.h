@@ -20,7 +20,8 @@ namespace tmpdump::prefetch {
 // 1. a part's bytes reach its stream in order and once, by one thread at a time;
 // 2. no thread waits for a part: one whose bytes have not arrived is put aside and another is taken, so that
 //    a full window of buffers always drains;
-// 3. among parts with bytes, the one with the most work left goes first: it bounds the time to ready.
+// 3. among parts with bytes, the one with the most decoding left goes first: it bounds the time to ready. Of
+//    short ones the archive's first goes first, as in the plan of ranges: it is wanted first.
 class DecodeStage {
 public:
   struct Callbacks {
@@ -37,8 +38,9 @@ public:
   // Pieces that come before the entries are known are kept.
   void add(fetch::Piece piece);
   // `entries` are sorted by local_header_offset; they and `destination` outlive the stage. Empty: ended at
-  // once.
-  void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination);
+  // once. `short_chain`: as fetch::PlanOptions has it.
+  void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination,
+                   std::uint64_t short_chain);
   // No piece will come any more. What still lacks bytes when all that came is decoded will never be whole:
   // the stage then ends with a failure instead of waiting.
   void input_ended();

@@ -192,7 +192,8 @@ awaitable<result<void>> run_once(Run& run) {
   run.progress.files_wanted = wanted.size();
   run.progress.expected = expected;
   if (!wanted.empty()) TMPDUMP_CO_CHECK(open_directories(run, closed, wanted));
-  stage.set_entries(wanted, run.destination);
+  const std::uint64_t short_chain = 2 * run.settings.range_size; // decodes in about 20 ms
+  stage.set_entries(wanted, run.destination, short_chain);
   transfer->abandon_unless([&](fetch::Slice slice) {
     const auto region = std::partition_point(regions.begin(), regions.end(),
                                              [&](const auto& r) { return r.end <= slice.offset; });
@@ -203,7 +204,7 @@ awaitable<result<void>> run_once(Run& run) {
   }
   fetch::PlanOptions plan;
   plan.range_size = run.settings.range_size;
-  plan.short_chain = 2 * run.settings.range_size; // decodes in 10 ms
+  plan.short_chain = short_chain;
   transfer->add(fetch::plan_ranges(regions, transfer->asked(), plan));
 
   auto drained = co_await transfer->drain();
