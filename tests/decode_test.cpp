@@ -221,6 +221,41 @@ TEST_CASE("zstd: one frame of every level and any cut") {
   }
 }
 
+TEST_CASE("zstd: told to hurry at any moment, it decodes what it has and goes on as it comes") {
+  const std::string file = text_like(600'000, 3); // five blocks of 128 KiB
+  const std::string packed = zstd_frame(file);
+  std::vector<std::byte> out(50'000);
+  constexpr std::size_t piece = 1'009;
+  for (std::size_t hurry_at = 0; hurry_at < packed.size(); hurry_at += piece) {
+    INFO("told after " << hurry_at << " of " << packed.size());
+    const auto decoder = make_decoder(zip::Method::zstd, packed.size());
+    std::string got;
+    bool finished = false;
+    for (std::size_t at = 0; at < packed.size(); at += piece) {
+      if (at == hurry_at) {
+        REQUIRE(got.empty());
+        decoder->hurry();
+      }
+      Bytes in = bytes_of(packed).subspan(at, std::min(piece, packed.size() - at));
+      for (std::size_t produced = out.size(); !in.empty() || produced == out.size();) {
+        REQUIRE_FALSE(finished);
+        const auto step = decoder->decode(in, out);
+        REQUIRE(step.has_value());
+        in = in.subspan(step->consumed);
+        produced = step->produced;
+        got.append(text_of(Bytes(out).first(produced)));
+        finished = step->finished;
+        if (finished) break;
+      }
+      // At least the blocks that are whole, but for one that has begun.
+      if (at >= hurry_at && at + piece == packed.size() / 2 / piece * piece)
+        CHECK(got.size() > file.size() / 4);
+    }
+    CHECK(finished);
+    REQUIRE(got == file);
+  }
+}
+
 TEST_CASE("zstd: frames in a row and skippable ones are one file, finished only at the entry's end") {
   const std::string a = text_like(700, 10), b = random_bytes(80, 11), c(5000, 'c');
   const std::string data = a + b + c;

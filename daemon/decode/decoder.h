@@ -27,12 +27,15 @@ public:
   // with the next call. Input that ends too early is not an error but a stream that never finishes. After a
   // failure every call fails the same way.
   virtual result<Step> decode(Bytes in, MutableBytes out) = 0;
+  // From the next call on memory counts less than time: nothing waits to be decoded any more.
+  virtual void hurry() {}
 };
 
 // A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window`); one
-// of zstd that is given at most 4 MiB costs only what it was given until it has all, and produces nothing
-// until then. `compressed_size` is needed by stored entries and by zstd ones (any number of frames), which
-// have no end mark of their own. A deflate stream may end before: bytes after it are left unconsumed.
+// of zstd that is given at most 4 MiB costs only what it was given until it has all, or is told to hurry, and
+// produces nothing until then. `compressed_size` is needed by stored entries and by zstd ones (any number of
+// frames), which have no end mark of their own. A deflate stream may end before: bytes after it are left
+// unconsumed.
 std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size);
 
 inline constexpr int max_zstd_window_log =

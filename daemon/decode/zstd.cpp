@@ -118,7 +118,7 @@ private:
 // Keeps what arrives until all is there, and only then decodes: a segment of 8 MiB that waits for its bytes
 // costs the 1 or 2 MiB that it is compressed to, not a window; with as many on their way as there are
 // connections that is the difference between 50 and 10 MiB. It begins to decode later, by the few
-// milliseconds that a segment takes.
+// milliseconds that a segment takes, which matters to the last ones: those are told to hurry.
 class GatheredZstd final : public Decoder {
 public:
   explicit GatheredZstd(std::uint64_t compressed_size)
@@ -137,11 +137,12 @@ public:
       gathered_.insert(gathered_.end(), in.begin(), in.end());
       taken_ += in.size();
     }
-    if (taken_ < size_) return Step{in.size(), 0, false};
+    if (taken_ < size_ && !hurried_) return Step{in.size(), 0, false};
     TMPDUMP_TRY(const Step step, zstd_.decode(Bytes(gathered_).subspan(decoded_), out));
     decoded_ += step.consumed;
     return Step{in.size(), step.produced, step.finished};
   }
+  void hurry() override { hurried_ = true; }
 
 private:
   Zstd zstd_;
@@ -150,6 +151,7 @@ private:
   std::size_t decoded_ = 0;         // of what is gathered
   std::vector<std::byte> gathered_; // grows up to size_
   bool whole_at_once_ = false;
+  bool hurried_ = false;
 };
 
 // Beyond it a window costs hardly more than gathering.

@@ -240,12 +240,16 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
   while (!stopping && !ended && task.has_bytes()) {
     fetch::Piece piece = std::move(task.waiting.begin()->second);
     task.waiting.erase(task.waiting.begin());
+    // The last ones may have a window each, since no other part will ask for one. Most often three end
+    // together, those of the last ranges.
+    const bool hurry = left <= threads.size() + 1;
     lock.unlock();
     const std::size_t size = piece.bytes.size();
     result<bool> fed = false;
     try {
       if (!task.stream)
         task.stream = std::make_unique<PartStream>(*task.entry, task.part, std::move(task.output));
+      if (hurry) task.stream->hurry();
       fed = task.stream->feed(piece.bytes, scratch);
       piece = {}; // frees the chunk for the network
       if (fed && *fed) {

@@ -113,7 +113,13 @@ result<void> PartStream::begin_data() {
   }
   TMPDUMP_CHECK(output_->open());
   if (entry_.method != zip::Method::stored) decoder_ = decode::make_decoder(entry_.method, part_.compressed);
+  if (decoder_ && hurried_) decoder_->hurry();
   return {};
+}
+
+void PartStream::hurry() {
+  hurried_ = true;
+  if (decoder_) decoder_->hurry();
 }
 
 // Uses all of `bytes`, or fails.

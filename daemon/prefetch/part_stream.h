@@ -29,6 +29,8 @@ public:
   // `scratch` is the thread's output buffer. True: the part is complete; further bytes are not wanted. A
   // failure names the entry.
   result<bool> feed(Bytes bytes, MutableBytes scratch);
+  // Decodes what comes as it comes, for a window's memory: for the last parts.
+  void hurry();
   // Once complete: this part was its entry's last, and the entry is in its place.
   [[nodiscard]] bool published() const { return published_; }
 
@@ -54,6 +56,7 @@ private:
   std::uint32_t crc_ = 0;
   bool stream_finished_ = false;
   bool published_ = false;
+  bool hurried_ = false;
   std::unique_ptr<decode::Decoder> decoder_; // none for stored entries: their bytes go straight to the output
 };
 
