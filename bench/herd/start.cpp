@@ -224,7 +224,9 @@ void Start::directory_known() {
     had.push_back(
         {static_cast<std::uint64_t>(job->begin), static_cast<std::uint64_t>(job->end - job->begin)});
   if (!setup_.connections) limit_ = fetch::choose_connections(setup_.workload.size, setup_.plan.range_size);
-  for (const auto& slice : fetch::plan_ranges(setup_.workload.regions, had, setup_.plan))
+  auto plan = setup_.plan;
+  plan.connections = limit_;
+  for (const auto& slice : fetch::plan_ranges(setup_.workload.regions, had, plan))
     queue_.push_back(make_job(slice));
 }
 

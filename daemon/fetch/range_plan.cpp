@@ -2,6 +2,7 @@
 #include "fetch/range_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 
 namespace tmpdump::fetch {
@@ -59,6 +60,17 @@ void cut(const Interval& interval, std::uint64_t range_size, std::vector<Slice>&
   for (std::uint64_t at = interval.begin; at < interval.end; at += size) {
     out.push_back({at, std::min(size, interval.end - at)});
   }
+}
+
+// The range size, at most 1.25 times smaller or larger, with which the connections end at about the same
+// time: the first ranges are over at different times, so half a round more or less is as good as a whole one.
+std::uint64_t balanced(std::uint64_t bytes, std::uint64_t range_size, unsigned connections) {
+  if (connections == 0 || range_size == 0) return range_size;
+  const double ranges = static_cast<double>(bytes) / static_cast<double>(range_size);
+  const double unit = (connections + 1) / 2;
+  const double whole = std::round(ranges / unit) * unit;
+  if (whole < ranges / 1.25 || whole > ranges * 1.25) return range_size;
+  return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bytes) / whole));
 }
 
 // An entry this large begins a range of its own, so that it can be begun before what lies in front of it.
@@ -142,7 +154,7 @@ std::uint64_t share(std::uint64_t cost, std::uint64_t part, std::uint64_t whole)
 }
 
 std::vector<Slice> speculative_front() {
-  return {{0, mib}, {mib, 2 * mib}, {3 * mib, 4 * mib}, {7 * mib, 8 * mib}, {15 * mib, 8 * mib}};
+  return {{0, mib}, {mib, mib}, {2 * mib, 4 * mib}, {6 * mib, 5 * mib}, {11 * mib, 6 * mib}};
 }
 
 std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const Slice> had,
@@ -159,10 +171,14 @@ std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const S
     covered.push_back({slice.offset, slice.offset + slice.length});
 
   const auto missing = subtract(sorted_union(std::move(need), 0), sorted_union(std::move(covered), 0));
+  std::uint64_t bytes = 0;
+  for (const auto& interval : missing)
+    bytes += interval.end - interval.begin;
+  const std::uint64_t range_size = balanced(bytes, options.range_size, options.connections);
   std::vector<Slice> slices;
   for (const auto& interval :
        split_at_large(sorted_union(missing, options.max_gap), regions, options.range_size)) {
-    cut(interval, options.range_size, slices);
+    cut(interval, range_size, slices);
   }
   return order(slices, regions, options.short_chain);
 }

@@ -199,10 +199,10 @@ awaitable<result<void>> run_once(Run& run) {
                                              [&](const auto& r) { return r.end <= slice.offset; });
     return region != regions.end() && region->begin < slice.offset + slice.length;
   });
-  if (!run.settings.connections) {
-    transfer->set_connections(fetch::choose_connections(reader.object().size, run.settings.range_size));
-  }
   fetch::PlanOptions plan;
+  plan.connections = run.settings.connections.value_or(
+      fetch::choose_connections(reader.object().size, run.settings.range_size));
+  if (!run.settings.connections) transfer->set_connections(plan.connections);
   plan.range_size = run.settings.range_size;
   plan.short_chain = short_chain;
   transfer->add(fetch::plan_ranges(regions, transfer->asked(), plan));
