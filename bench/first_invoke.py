@@ -164,7 +164,7 @@ def markdown(data):
             f"{facts['zip'] / 1e6:.1f} MB by `zip -y -r`, {facts['packed'] / 1e6:.1f} MB by `tmpdump pack --level {facts['level']}`. Load before: "
             f"{data['load']:.1f}. Seconds, median [min..max] of {data['rounds']} interleaved rounds, every answer checked.\n")
     for link, cells in data["results"].items():
-        text += f"\n### {links.LINKS[link][0]}\n\n" + report.row(["way", "answered after, s", "original / this"]) + "|---|---|---|\n"
+        text += f"\n### {links.LINKS[link].title}\n\n" + report.row(["way", "answered after, s", "original / this"]) + "|---|---|---|\n"
         for way, runs in cells.items():
             factor = statistics.median(ratios(cells, "original", way)) if way not in ("in-place",) and "original" in cells else None
             text += report.row([TITLES[way], report.spread(answered(runs)), f"{factor:.2f}" if factor and "fetch" not in way else ""])
@@ -184,12 +184,17 @@ def markdown(data):
 def options_of(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ways", nargs="+", default=list(TITLES), choices=TITLES)
-    parser.add_argument("--links", nargs="+", default=list(links.LINKS), choices=links.LINKS)
+    here = [name for name, link in links.LINKS.items() if not link.shape]
+    parser.add_argument("--links", nargs="+", default=here, choices=here)
     parser.add_argument("--runs", type=int, default=5, help="rounds that count, after one that does not")
     parser.add_argument("--level", type=int, default=19, help="of the packed archive (%(default)s, as tmpdump pack has it)")
+    parser.add_argument("--quick", action="store_true", help="does it work: one round on the free link, level 1, no result")
     parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")
     parser.add_argument("--build", type=Path, default=ROOT / "build", help="where the programs are")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.quick:
+        options.links, options.runs, options.level = ["free"], 1, 1
+    return options
 
 
 def prepare(options):
@@ -206,8 +211,8 @@ def prepare(options):
 
 def shape(link):
     subprocess.run(["tc", "qdisc", "del", "dev", "lo", "root"], check=False, stderr=subprocess.DEVNULL)
-    if links.LINKS[link][1]:
-        subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", *links.LINKS[link][1].split()], check=True)
+    if links.LINKS[link].tc:
+        subprocess.run(["tc", "qdisc", "add", "dev", "lo", "root", *links.LINKS[link].tc.split()], check=True)
 
 
 def measure(options, parts, archives, root):
@@ -247,6 +252,8 @@ def main():
             "results": results}
     text = markdown(data)
     print(text)
+    if options.quick:
+        return
     report.write(ROOT / "build" / "bench", "invoke", data, text)
     if options.save:
         report.write(ROOT / "bench" / "results", f"{data['machine']['date'][:10]}-invoke", data, text)

@@ -10,7 +10,7 @@ import unittest
 import zipfile
 
 import packed_form
-from stories import BAD_ARCHIVE, NOT_FOUND, USAGE, Story, code, library
+from stories import BAD_ARCHIVE, NOT_FOUND, TMPDUMP, USAGE, Story, code, library
 
 ORIGIN = os.environ["TMPDUMP_ORIGIN"]
 
@@ -198,6 +198,11 @@ class Refine(Archives):
         self.assertEqual(self.fetched("z.zip")["lib/libb.so"], "-> libb.so.1")
         self.refused(USAGE, "refine", "z.zip", "-x", "*", says="nothing would be left")
 
+    def test_a_full_disk(self):
+        self.write("lib/big", os.urandom(3 << 20))
+        self.tmpdump("pack", "lib", "-o", "a.zip")
+        self.full_disk("a.zip", 5, f"{TMPDUMP} refine small/a.zip -x '*.so'")
+
 
 class StripJar(Story):
     NATIVES = {"org/bytedeco/x/linux-x86_64/libx.so.4.1": b"so" * 99, "org/bytedeco/x/linux-x86_64/libx.so": b"so",
@@ -321,6 +326,10 @@ class StripJar(Story):
         (self.folder / "app.jar").write_bytes(damaged)
         self.refused(BAD_ARCHIVE, "strip-jar", "app.jar", "--drop-signatures", says="BOOT-INF/lib/a.jar")
         self.assertEqual((self.folder / "app.jar").read_bytes(), damaged)
+
+    def test_a_full_disk(self):
+        self.jar("a.jar", ("com/big", os.urandom(3 << 20)))
+        self.full_disk("a.jar", 5, f"{TMPDUMP} strip-jar small/a.jar")
 
     def test_a_cut_jar_stays_as_it_is(self):
         self.jar("a.jar")

@@ -57,6 +57,19 @@ class Story(unittest.TestCase):
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(target)
 
+    def full_disk(self, name, mib, command):
+        """`command` writes small/NAME anew where NAME is and a file system of so many MiB is full: it fails, says so, and
+        NAME is what it was.
+        """
+        (self.folder / "small").mkdir()
+        script = (f"mount -t tmpfs -o size={mib}m none {self.folder}/small && cp {name} small/ && "
+                  f"{{ {command}; code=$?; }} && cmp {name} small/{name} && ls -A small && exit $code")
+        done = subprocess.run(["unshare", "-rm", "sh", "-c", script], cwd=self.folder, capture_output=True, text=True)
+        if "unshare" in done.stderr or "mount:" in done.stderr:
+            self.skipTest(done.stderr.strip())
+        self.assertEqual((done.returncode, done.stdout), (FAILED, f"{name}\n"), done.stderr)
+        self.assertIn("No space left on device; what was there before is untouched", done.stderr)
+
     def run_tmpdump(self, *arguments, **options):
         words = [TMPDUMP, *map(str, arguments)]
         return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, timeout=120,
