@@ -18,7 +18,7 @@ from pathlib import Path
 
 import packed
 import workloads
-from harness import bench, links, origin, peers, plan, report, settings
+from harness import bench, links, measure, origin, peers, plan, report, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
@@ -86,6 +86,8 @@ def end_of(process):
 def all_links(options, arguments, scratch, ready):
     """({link: what was found there}, {link: why not})."""
     found, absent = {}, {}
+    if not options.quick:
+        measure.touch_memory()
     for link in dict.fromkeys(cell.link for cell in options.cells):
         if not links.possible(link):
             absent[link] = "no network namespace with tc's tbf can be made here"

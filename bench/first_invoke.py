@@ -29,7 +29,7 @@ import workloads  # noqa: E402
 from emulator import case, manifest, namespaces, programs  # noqa: E402
 from emulator.origin import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Origin  # noqa: E402
 from emulator.sandbox import Sandbox  # noqa: E402
-from harness import links, peers, report  # noqa: E402
+from harness import links, measure as harness_measure, peers, report  # noqa: E402
 
 ANSWER = {"openblas": 333300, "opencv": 12000, "torch": 262144}
 ORIGINAL, ARCHIVES, FUNCTION = "TMPDUMP_INVOKE_ORIGINAL", "TMPDUMP_INVOKE_ARCHIVES", "TMPDUMP_INVOKE_FUNCTION"
@@ -239,6 +239,8 @@ def main():
     namespaces.enter()
     folder = Path(os.environ[ARCHIVES])
     load = os.getloadavg()[0]
+    if not options.quick:
+        harness_measure.touch_memory()
     with tempfile.TemporaryDirectory(prefix="tmpdump-invoke-root-") as scratch:
         bucket = Path(scratch) / BUCKET
         bucket.mkdir()
