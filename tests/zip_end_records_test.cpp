@@ -82,23 +82,46 @@ TEST_CASE("end records: what is not a zip file") {
   CHECK(refusal(locate(two_files().build().bytes + std::string(70'000, '\0'))) == not_a_zip);
 }
 
-TEST_CASE("end records: a comment may hold end records") {
+TEST_CASE("end records: a comment that looks like one") {
   const std::string empty_zip = ZipBuilder().build().bytes; // 22 bytes: an end record
-  SECTION("that do not reach the end of the file") {
-    check_found(two_files().comment(empty_zip + "more").build());
-    check_found(two_files().comment("PK\x05\x06").build());
-  }
-  SECTION("that reach it, but lead to no directory") {
-    BuiltZip fake = ZipBuilder().add("x", "x").build();
-    check_found(two_files().comment(fake.bytes.substr(fake.end)).build());
-  }
-  SECTION("that reach it and lead to a directory: two archives") {
-    const std::string inner = two_files().build().bytes;
-    CHECK(refused(two_files().comment(inner).build()) ==
-          "the file can be read as two different archives (one in the other's comment)");
-    CHECK(refused(two_files().comment(empty_zip).build()) ==
-          "the file can be read as two different archives (one in the other's comment)");
-  }
+  // Some readers take the last signature, others the record whose comment ends with the file.
+  const std::string in_comment = "the archive's comment holds the signature of an end record: readers "
+                                 "disagree about which one counts";
+  CHECK(refused(two_files().comment(empty_zip + "more").build()) == in_comment);
+  CHECK(refused(two_files().comment("PK\x05\x06").build()) == in_comment);
+  CHECK(refused(two_files().comment("PK\x05\x06" + std::string(17, 'c')).build()) == in_comment);
+  const BuiltZip fake = ZipBuilder().add("x", "x").build();
+  CHECK(refused(two_files().comment(fake.bytes.substr(fake.end)).build()) == in_comment);
+
+  const std::string two = "the file can be read as two different archives (one in the other's comment)";
+  CHECK(refused(two_files().comment(two_files().build().bytes).build()) == two);
+  CHECK(refused(two_files().comment(empty_zip).build()) == two);
+}
+
+TEST_CASE("end records: an archive in front of the archive") {
+  const std::string front = two_files().build().bytes;
+  const std::string behind = "the file holds two archives, one behind the other: readers disagree about "
+                             "which one counts";
+  CHECK(refused(two_files().stub(front, false).build()) == behind);
+  CHECK(refused(two_files().zip64_end().stub(front, false).build()) == behind);
+  CHECK(refused(two_files().stub(two_files().zip64_end().build().bytes + "more", false).build()) == behind);
+  CHECK(refused(two_files().stub("stub" + front, false).comment("c").build()) == behind);
+  // Offsets that count it in leave no doubt.
+  check_found(two_files().stub(front, true).build());
+  // Who knows what a stub holds: only what leads to entries is an archive.
+  check_found(two_files().stub("PK\x05\x06" + std::string(100, '\0'), false).build());
+  check_found(two_files().stub("PK\x05\x06 and so on", false).build());
+  check_found(two_files().stub(front.substr(1), false).build());
+  // Nor does an archive within an entry.
+  check_found(two_files().build());
+  const auto outer = ZipBuilder().add("inner.zip", front, {.method = 0});
+  CHECK(refused(outer.build()) == "accepted");
+  CHECK(refused(ZipBuilder(outer).stub("stub", false).build()) == "accepted");
+  // Cut off behind it, the inner one must not be taken for the whole: why nothing may stand behind an end
+  // record.
+  const std::string whole = outer.build().bytes;
+  for (std::size_t size = whole.find(front) + front.size() + 1; size < whole.size(); ++size)
+    CHECK(refusal(locate(std::string_view(whole).substr(0, size))) != "accepted");
 }
 
 TEST_CASE("end records: several disks") {

@@ -84,6 +84,21 @@ TEST_CASE("local header: contradicts the directory") {
   CHECK(refused(BuiltZip(zip).set_local_compressed_size(0, 1)) == differs("its sizes differ from"));
 }
 
+TEST_CASE("local header: its Unicode Path is the directory's, if it has one") {
+  const std::string item = unicode_path_extra("gr__", "grüß");
+  const auto with = [](const std::string& here, const std::string& there) {
+    return refused(ZipBuilder().add("gr__", text, {.local_extra = here, .central_extra = there}).build());
+  };
+  CHECK(with(item, item) == "accepted");
+  CHECK(with("", item) == "accepted");                                     // WinZip
+  CHECK(with(unicode_path_extra("renamed", "größe"), item) == "accepted"); // stale: not this name's
+  const std::string other =
+      "entry \"grüß\": local header: its Unicode Path differs from the central directory's";
+  CHECK(with(unicode_path_extra("gr__", "größ"), item) == other);
+  CHECK(with(item, "") ==
+        "entry \"gr__\": local header: its Unicode Path differs from the central directory's");
+}
+
 TEST_CASE("local header: with a data descriptor zeros are fine, lies are not") {
   const auto zip = ZipBuilder().add("a", text, {.descriptor = Descriptor::signed32}).build();
   CHECK(refused(zip) == "accepted");

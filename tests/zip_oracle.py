@@ -79,7 +79,9 @@ def make_tree():
     os.symlink("libx.so.1.2", "tree/lib/libx.so.1")
     os.symlink("libx.so.1", "tree/lib/libx.so")
     os.symlink("../libx.so", "tree/lib/grüß/ä.so")
-    for name, content in (("note", b"hello\n"), ("nothing", b""), ("lib/grüß/größe", b"\xff" * 9)):
+    # A unit's name as systemd escapes it; an accent as macOS writes it.
+    for name, content in (("note", b"hello\n"), ("nothing", b""), ("lib/grüß/größe", b"\xff" * 9),
+                          ("dev\\x2duuid.swap", b"unit"), ("lib/e\u0301.so", b"apart")):
         with open("tree/" + name, "wb") as file:
             file.write(content)
     os.chmod("tree/note", 0o400)
@@ -89,6 +91,8 @@ def make(folder):
     os.chdir(folder)
     os.environ["LC_ALL"] = "C.UTF-8"  # jar and bsdtar must be able to name the files
     make_tree()
+    with open("note.sh", "wb") as file:
+        file.write(b"#!/bin/sh\nexit 0\n")
     deflated = zipfile.ZIP_DEFLATED
     with zipfile.ZipFile("python.zip", "w", deflated) as archive:
         write_all(archive)
@@ -106,6 +110,10 @@ def make(folder):
     for name, tool, command in (
             ("zip", "zip", "zip -q -y -r zip.zip tree"),
             ("zip, zip64", "zip", "zip -q -y -r -fz zip64.zip tree"),
+            ("zip, where nothing says UTF-8", "zip", "LC_ALL=POSIX zip -q -y -r zip-posix.zip tree"),
+            ("zip, with a comment", "zip", "echo a comment | zip -q -y -r -z zip-comment.zip tree >zip-comment.out"),
+            ("zip, made self-extracting", "zip", "cat note.sh zip.zip > zip-stub.zip && zip -q -A zip-stub.zip"),
+            ("7z", "7z", "7z a -tzip -bso0 -snl 7z.zip tree"),
             ("zip, into a pipe", "zip", "zip -q -r - tree | cat > zip-piped.zip"),
             ("zip, names without folders' entries", "zip", "find ./tree -type f | zip -q -D -@ zip-files.zip"),
             ("bsdtar", "bsdtar", "bsdtar -c -f bsdtar.zip --format zip ./tree"),

@@ -158,8 +158,15 @@ TEST_CASE("zip: modes and kinds from external attributes") {
       CHECK(file.kind == Kind::file);
       CHECK(file.mode == 0644);
       CHECK(single("a/", "", {.method = 0, .made_by = host}).mode == 0755);
-      CHECK(single("a", "", {.method = 0, .made_by = host, .dos_attributes = 0x10}).kind == Kind::directory);
+      CHECK(single("a/", "", {.method = 0, .made_by = host, .dos_attributes = 0x10}).kind == Kind::directory);
+      CHECK(refused(ZipBuilder().add("a", "", {.method = 0, .made_by = host, .dos_attributes = 8})) ==
+            "entry \"a\": it is a volume label, not a file");
     }
+    // Only of DOS itself does a reader believe them against the name.
+    CHECK(refused(ZipBuilder().add("a", "", {.method = 0, .made_by = 0, .dos_attributes = 0x10})) ==
+          "entry \"a\": its name is a file's, its attributes a directory's");
+    CHECK(single("a", "a", {.made_by = 10, .dos_attributes = 0x10}).kind == Kind::file);
+    CHECK(single("a", "a", {.made_by = 3, .mode = 0100644U, .dos_attributes = 0x18}).kind == Kind::file);
   }
   SECTION("devices, FIFOs, sockets") {
     for (const std::uint32_t type : {0010000U, 0020000U, 0060000U, 0140000U, 0170000U}) {
@@ -168,15 +175,20 @@ TEST_CASE("zip: modes and kinds from external attributes") {
     }
   }
   SECTION("name and mode contradict each other") {
-    CHECK(refused(ZipBuilder().add("a/", "", {.method = 0, .mode = 0100644U})) ==
-          "entry \"a/\": its name is a directory's, its mode a file's");
+    CHECK(refused(ZipBuilder().add("a", "", {.method = 0, .mode = 0040755U})) ==
+          "entry \"a\": its name is a file's, its mode a directory's");
+    CHECK(refused(ZipBuilder().add("a", "b", {.mode = 0040755U})) ==
+          "entry \"a\": its name is a file's, its mode a directory's");
+    // All readers go by the slash; permissions meant for a file are none for a directory.
+    CHECK(single("a/", "", {.method = 0, .mode = 0100644U}).kind == Kind::directory);
+    CHECK(single("a/", "", {.method = 0, .mode = 0100644U}).mode == 0755);
     CHECK(refused(ZipBuilder().add("a/", "b", {.method = 0, .mode = 0120777U})) ==
           "entry \"a/\": its name is a directory's, its mode a symbolic link's");
   }
   SECTION("directories have no data, but Java compresses it") {
     CHECK(single("a/", "", {.method = 8}).kind == Kind::directory);
     CHECK(refused(ZipBuilder().add("a/", "b")) == "entry \"a/\": a directory with data");
-    CHECK(refused(ZipBuilder().add("a", "b", {.mode = 0040755U})) == "entry \"a\": a directory with data");
+    CHECK(refused(ZipBuilder().add("a/", "b", {.mode = 0100644U})) == "entry \"a/\": a directory with data");
   }
   SECTION("a symbolic link's target has a length that the kernel takes") {
     CHECK(single("a", std::string(4095, 'x'), {.mode = 0120777U}).kind == Kind::symlink);
@@ -196,6 +208,16 @@ TEST_CASE("zip: what we cannot read is named") {
   }
   CHECK(with_flags(1U << 5U) == "entry \"a\": it is compressed patch data, not a file");
   CHECK(with_flags(3U << 1U) == "accepted"); // compression effort
+  const auto needing = [](std::uint16_t version) {
+    auto zip = ZipBuilder().add("a", text).build();
+    return refused(zip.poke16(zip.directory + 6, version));
+  };
+  for (const std::uint16_t known : std::initializer_list<std::uint16_t>{0, 10, 20, 45, 51, 63}) {
+    CHECK(needing(known) == "accepted");
+    CHECK(needing(static_cast<std::uint16_t>(0x300U + known)) == "accepted"); // the host above it (4.4.3.1)
+  }
+  CHECK(needing(64) == "entry \"a\": it needs version 6.4 of the format to extract; known is 6.3");
+  CHECK(needing(0xFFFF) == "entry \"a\": it needs version 25.5 of the format to extract; known is 6.3");
   for (const auto method : std::initializer_list<std::uint16_t>{1, 9, 12, 14, 20, 95, 99}) {
     CHECK(refused(ZipBuilder().add("a", text, {.method = method})) ==
           "entry \"a\": unknown compression method " + std::to_string(method) +

@@ -55,6 +55,17 @@ result<Numbers> read_numbers(const Header& header, const ExtraItems& items) {
   return n;
 }
 
+// The lower byte is ten times the version (4.4.3); above it some writers repeat the host.
+result<void> check_version(std::uint8_t needed) {
+  constexpr std::uint8_t known = 63;
+  const auto text = [](std::uint8_t version) {
+    return std::to_string(version / 10) + "." + std::to_string(version % 10);
+  };
+  if (needed <= known) return {};
+  return bad_archive("it needs version " + text(needed) + " of the format to extract; known is " +
+                     text(known));
+}
+
 result<void> check_flags(std::uint16_t flags) {
   if ((flags & (flag::encrypted | flag::strong_encryption | flag::masked_header)) != 0) {
     return bad_archive("it is encrypted; encryption is not supported");
@@ -71,21 +82,29 @@ result<Method> read_method(std::uint16_t number) {
                      "; known are 0 (stored), 8 (deflate), 93 (zstd)");
 }
 
+// MS-DOS attributes.
+constexpr std::uint32_t dos_volume_label = 0x08, dos_directory = 0x10;
+
 // Sets kind and mode. `slash`: the name ends in one.
 result<void> read_attributes(Entry& entry, std::uint32_t attributes, std::uint8_t made_by_host, bool slash) {
   // Upper half: st_mode on Unix (Info-ZIP); 0 from writers that know no mode.
   const auto unix_mode = is_unix(made_by_host) ? static_cast<mode_t>(attributes >> 16U) : mode_t{0};
-  bool is_directory = slash;
+  // Lower byte: MS-DOS attributes, which say nothing where there is a mode.
+  if (!is_unix(made_by_host)) {
+    if ((attributes & dos_volume_label) != 0) return bad_archive("it is a volume label, not a file");
+    if (made_by_host == made_by_dos && (attributes & dos_directory) != 0 && !slash) {
+      return bad_archive("its name is a file's, its attributes a directory's");
+    }
+  }
+  bool has_permissions = unix_mode != 0;
   switch (unix_mode & static_cast<mode_t>(S_IFMT)) {
   case 0:
-    // Lower byte: MS-DOS attributes; 0x10 is FILE_ATTRIBUTE_DIRECTORY.
-    is_directory = is_directory || (!is_unix(made_by_host) && (attributes & 0x10U) != 0);
     break;
   case S_IFREG:
-    if (slash) return bad_archive("its name is a directory's, its mode a file's");
+    if (slash) has_permissions = false; // a directory for all readers; these are a file's
     break;
   case S_IFDIR:
-    is_directory = true;
+    if (!slash) return bad_archive("its name is a file's, its mode a directory's");
     break;
   case S_IFLNK:
     if (slash) return bad_archive("its name is a directory's, its mode a symbolic link's");
@@ -94,9 +113,8 @@ result<void> read_attributes(Entry& entry, std::uint32_t attributes, std::uint8_
   default:
     return bad_archive("it is a device, FIFO, or socket; only files, directories and symbolic links are");
   }
-  if (is_directory) entry.kind = Kind::directory;
-  entry.mode = unix_mode & 0777U;
-  if (unix_mode == 0) entry.mode = is_directory ? 0755 : 0644;
+  if (slash) entry.kind = Kind::directory;
+  entry.mode = has_permissions ? unix_mode & 0777U : slash ? 0755U : 0644U;
   return {};
 }
 
@@ -152,6 +170,7 @@ result<Entry> read_entry(const Header& header, std::uint64_t stub_size) {
   entry.crc = load_le32(fixed, central::crc);
   const auto made_by_host = std::to_integer<std::uint8_t>(fixed[central::made_by_host]);
 
+  TMPDUMP_CHECK(check_version(std::to_integer<std::uint8_t>(fixed[central::needed_version])));
   TMPDUMP_CHECK(check_flags(entry.flags));
   TMPDUMP_TRY(entry.method, read_method(load_le16(fixed, central::method)));
   TMPDUMP_TRY(const ExtraItems items, read_extra(header.extra));

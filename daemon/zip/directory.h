@@ -58,6 +58,8 @@ inline constexpr std::size_t max_end_records_size = 56 + 20 + 22 + 65535;
 
 // `tail` is the file's last tail.size() bytes of `file_size`. The answer, once it is one, does not depend on
 // how long the tail is.
+// Refuses a file in which readers find different archives, or something behind the end record
+// (docs/hostile-archives.md says why).
 result<std::variant<DirectoryLocation, NeedMore>> locate_directory(Bytes tail, std::uint64_t file_size);
 
 struct Limits {

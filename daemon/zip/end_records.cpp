@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 namespace tmpdump::zip {
 namespace {
@@ -139,6 +140,51 @@ result<DirectoryLocation> directory_before(const Tail& tail, std::size_t at) {
   return location;
 }
 
+// Where the signature of an end record stands that a comment of 65535 bytes can follow or be in, ascending.
+std::vector<std::size_t> find_signatures(const Tail& tail) {
+  std::vector<std::size_t> found;
+  const Bytes bytes = tail.bytes();
+  const std::size_t reach = end::fixed_size + saturated16;
+  for (std::size_t at = bytes.size() > reach ? bytes.size() - reach : 0; at + 4 <= bytes.size(); ++at) {
+    if (bytes[at] == std::byte{'P'} && tail.has_signature(at, end::signature)) found.push_back(at);
+  }
+  return found;
+}
+
+// A comment may hold anything, also whole end records: only a record whose own comment ends with the file
+// counts.
+bool ends_the_file(const Tail& tail, std::size_t at) {
+  const std::size_t size = tail.bytes().size();
+  return size - at >= end::fixed_size &&
+         load_le16(tail.bytes(), at + end::comment_length) == size - at - end::fixed_size;
+}
+
+// Whether an archive that holds something ends before the one that begins at `begin`. An empty one is no more
+// than a signature and zeros, as programs that read zips have in them, and so stubs.
+bool is_archive_before(const Tail& tail, std::size_t at, std::uint64_t begin) {
+  if (tail.absolute(at) >= begin || begin - tail.absolute(at) < end::fixed_size) return false;
+  const auto other = directory_before(tail, at);
+  return other.has_value() && other->entry_count != 0;
+}
+
+// The archive whose end record is at `at` must be the one that all readers find.
+result<void> check_other_signatures(const Tail& tail, const std::vector<std::size_t>& signatures,
+                                    std::size_t at, std::uint64_t stub_size) {
+  // Searching from the end many take the last signature, whatever comes of it.
+  if (signatures.back() != at) {
+    return bad_archive("the archive's comment holds the signature of an end record: readers disagree about "
+                       "which one counts");
+  }
+  // libzip prefers an archive whose offsets count from the file's beginning.
+  for (const std::size_t other : signatures) {
+    if (is_archive_before(tail, other, stub_size)) {
+      return bad_archive("the file holds two archives, one behind the other: readers disagree about which "
+                         "one counts");
+    }
+  }
+  return {};
+}
+
 } // namespace
 
 result<std::variant<DirectoryLocation, NeedMore>> locate_directory(Bytes tail, std::uint64_t file_size) {
@@ -150,18 +196,13 @@ result<std::variant<DirectoryLocation, NeedMore>> locate_directory(Bytes tail, s
   if (tail.size() < wanted) return Found(NeedMore{file_size - wanted});
   if (tail.size() < end::fixed_size) return bad_archive("not a zip file: it is too short");
 
-  const Tail view(tail, file_size);
+  const Tail view(tail.last(static_cast<std::size_t>(wanted)), file_size);
+  const auto signatures = find_signatures(view);
   std::optional<DirectoryLocation> found;
   std::optional<Failure> why_not;
-  bool seen_any = false;
-  const std::size_t last = tail.size() - end::fixed_size;
-  const std::size_t first = last > saturated16 ? last - saturated16 : 0;
-  for (std::size_t at = first; at <= last; ++at) {
-    if (tail[at] != std::byte{'P'} || !view.has_signature(at, end::signature)) continue;
-    seen_any = true;
-    // A comment may hold anything, also whole end records: only a record whose own comment ends with the
-    // file counts.
-    if (load_le16(tail, at + end::comment_length) != last - at) continue;
+  std::size_t found_at = 0;
+  for (const std::size_t at : signatures) {
+    if (!ends_the_file(view, at)) continue;
     auto location = directory_before(view, at);
     if (location.has_error()) {
       if (!why_not) why_not = std::move(location).error();
@@ -169,10 +210,15 @@ result<std::variant<DirectoryLocation, NeedMore>> locate_directory(Bytes tail, s
       return bad_archive("the file can be read as two different archives (one in the other's comment)");
     } else {
       found = *location;
+      found_at = at;
     }
   }
-  if (found) return Found(*found);
+  if (found) {
+    TMPDUMP_CHECK(check_other_signatures(view, signatures, found_at, found->stub_size));
+    return Found(*found);
+  }
   if (why_not) return *why_not;
+  const bool seen_any = !signatures.empty() && signatures.front() + end::fixed_size <= view.bytes().size();
   return bad_archive(seen_any ? "the end of central directory record's comment does not end with the file: "
                                 "the file is cut off, or something was appended"
                               : "not a zip file, or cut off: no end of central directory record");

@@ -2,6 +2,7 @@
 // What stands around an entry's data: the local header (4.3.7) and the data descriptor (4.3.9).
 #include "zip/directory.h"
 #include "zip/extra_field.h"
+#include "zip/name.h"
 #include "zip/records.h"
 
 namespace tmpdump::zip {
@@ -21,9 +22,8 @@ struct Sizes {
   std::uint64_t compressed_size = 0;
 };
 
-result<Sizes> read_sizes(Bytes header, Bytes extra) {
+result<Sizes> read_sizes(Bytes header, const ExtraItems& items) {
   Sizes sizes{load_le32(header, local::size), load_le32(header, local::compressed_size)};
-  TMPDUMP_TRY(const ExtraItems items, read_extra(extra));
   if (sizes.size == saturated32 || sizes.compressed_size == saturated32) {
     // Here the zip64 item must hold both sizes, whichever of them is saturated (4.5.3).
     if (!items.zip64 || items.zip64->size() < 16) return bad_archive("a zip64 size is missing");
@@ -31,6 +31,14 @@ result<Sizes> read_sizes(Bytes header, Bytes extra) {
     if (sizes.compressed_size == saturated32) sizes.compressed_size = load_le64(*items.zip64, 8);
   }
   return sizes;
+}
+
+// bsdtar goes by this header's Unicode Path, others by the directory's.
+bool names_another(const std::optional<Bytes>& unicode_path, const Entry& entry) {
+  const auto name = unicode_path ? unicode_name(*unicode_path, entry.raw_name) : std::nullopt;
+  if (!name || *name == entry.raw_name) return false;
+  const auto clean = clean_path(*name, made_by_unix);
+  return clean.has_error() || clean->path != entry.path;
 }
 
 // A descriptor with sizes of `width` bytes at `at`.
@@ -68,7 +76,12 @@ result<void> check_local_header(Bytes header, const Entry& entry) {
   if (((load_le16(header, local::flags) ^ entry.flags) & meaningful_flags) != 0) {
     return bad_local(entry, "its flags differ from the central directory's");
   }
-  const auto sizes = read_sizes(header, header.subspan(local::fixed_size + entry.raw_name.size()));
+  const auto items = read_extra(header.subspan(local::fixed_size + entry.raw_name.size()));
+  if (items.has_error()) return bad_local(entry, items.error().message);
+  if (names_another(items->unicode_path, entry)) {
+    return bad_local(entry, "its Unicode Path differs from the central directory's");
+  }
+  const auto sizes = read_sizes(header, *items);
   if (sizes.has_error()) return bad_local(entry, sizes.error().message);
   // A streaming writer did not know these yet and leaves 0; some know one of them.
   const bool streamed = (entry.flags & flag::data_descriptor) != 0;

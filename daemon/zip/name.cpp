@@ -70,40 +70,83 @@ std::string from_cp437(std::string_view raw) {
   return out;
 }
 
-// Version 1, CRC-32 of the header's name, then the name in UTF-8. A wrong CRC means that a tool which does
-// not know this field has renamed the entry: the header's name holds.
+// Whether `raw` can be what a writer made of `unicode` for lack of letters: the folders are the same, and
+// what is ASCII stands in it in this order, between whatever took the other letters' places.
+bool stands_for(std::string_view raw, std::string_view unicode) {
+  if (is_ascii(unicode) ||
+      std::count(raw.begin(), raw.end(), '/') != std::count(unicode.begin(), unicode.end(), '/')) {
+    return false;
+  }
+  for (const char c : unicode) {
+    if (static_cast<std::uint8_t>(c) >= 0x80) continue;
+    const std::size_t at = raw.find(c);
+    if (at == std::string_view::npos) return false;
+    raw.remove_prefix(at + 1);
+  }
+  return true;
+}
+
+bool is_control(char c) {
+  const auto byte = static_cast<std::uint8_t>(c);
+  return byte < 0x20 || byte == 0x7F;
+}
+
+bool is_letter(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
+// Of what readers make different names.
+result<void> check_bytes(std::string_view name, std::uint8_t made_by_host) {
+  if (name.find('\0') != std::string_view::npos) return bad_archive("the name contains NUL");
+  if (std::any_of(name.begin(), name.end(), is_control)) { // unzip leaves them out
+    return bad_archive("the name contains a control character");
+  }
+  if (name.size() >= 2 && is_letter(name[0]) && name[1] == ':') { // bsdtar leaves it out
+    return bad_archive("the name begins with a drive letter");
+  }
+  if (!is_unix(made_by_host) && name.find('\\') != std::string_view::npos &&
+      name.find('/') == std::string_view::npos) {
+    return bad_archive("the name contains a backslash and was not made on Unix; separators must be '/'");
+  }
+  return {};
+}
+
+} // namespace
+
+// Version, CRC-32 of the header's name, then the name in UTF-8.
 std::optional<std::string_view> unicode_name(Bytes item, std::string_view raw) {
-  if (item.size() < 5 || std::to_integer<int>(item[0]) != 1) return {};
+  if (item.size() < 5) return {};
   const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(raw.data()), raw.size());
   if (load_le32(item, 1) != crc) return {};
   return text_of(item.subspan(5));
 }
 
-} // namespace
-
 result<std::string> decode_name(std::string_view raw, std::uint16_t flags, std::uint8_t made_by_host,
                                 const std::optional<Bytes>& unicode_path) {
-  if ((flags & flag::utf8) != 0) {
-    if (!is_utf8(raw)) return bad_archive("the name says that it is UTF-8 and is not");
-    return std::string(raw);
-  }
-  if (unicode_path) {
-    if (const auto name = unicode_name(*unicode_path, raw)) {
-      if (!is_utf8(*name)) return bad_archive("the Unicode Path extra field is not UTF-8");
-      return std::string(*name);
+  const bool is_flagged = (flags & flag::utf8) != 0;
+  if (is_flagged && !is_utf8(raw)) return bad_archive("the name says that it is UTF-8 and is not");
+  if (const auto name = unicode_path ? unicode_name(*unicode_path, raw) : std::nullopt) {
+    if (!is_utf8(*name)) return bad_archive("the Unicode Path extra field is not UTF-8");
+    const bool is_known =
+        std::to_integer<int>((*unicode_path)[0]) == 1; // of other versions some readers use it
+    if (*name != raw && (is_flagged || !is_known || !stands_for(raw, *name))) {
+      return bad_archive("its Unicode Path extra field names another file");
     }
+    return std::string(*name);
   }
-  if (is_ascii(raw) || (is_unix(made_by_host) && is_utf8(raw))) return std::string(raw);
+  if (is_flagged || is_ascii(raw)) return std::string(raw);
+  if (is_unix(made_by_host)) {
+    if (is_utf8(raw)) return std::string(raw);
+    return bad_archive("the name is not UTF-8, and nothing says what else it is");
+  }
+  if (is_utf8(raw)) return bad_archive("the name is CP437 or UTF-8, and no flag says which");
   return from_cp437(raw);
 }
 
 result<CleanPath> clean_path(std::string_view name, std::uint8_t made_by_host) {
   if (name.empty()) return bad_archive("the name is empty");
   if (name.size() > max_path) return bad_archive("the name is longer than 4096 bytes");
-  if (name.find('\0') != std::string_view::npos) return bad_archive("the name contains NUL");
-  if (!is_unix(made_by_host) && name.find('\\') != std::string_view::npos) {
-    return bad_archive("the name contains a backslash and was not made on Unix; separators must be '/'");
-  }
+  TMPDUMP_CHECK(check_bytes(name, made_by_host));
   if (name.front() == '/') return bad_archive("the path is absolute");
   if (name.substr(0, 2) == "./") name.remove_prefix(2);
   if (name.empty()) return CleanPath{"", true};

@@ -17,15 +17,22 @@ inline constexpr std::size_t max_component = 255; // bytes; NAME_MAX
 // Our staging and manifest live there (DEST/.tmpdump): no archive may write into it.
 inline constexpr std::string_view reserved_name = ".tmpdump";
 
-// Hosts whose external attributes hold a Unix mode, and whose names are plain bytes (4.4.2.2).
+// Hosts (4.4.2.2).
+inline constexpr std::uint8_t made_by_dos = 0, made_by_unix = 3, made_by_darwin = 19;
+// Those whose external attributes hold a Unix mode, and whose names are plain bytes.
 inline bool is_unix(std::uint8_t made_by_host) {
-  return made_by_host == 3 || made_by_host == 19;
+  return made_by_host == made_by_unix || made_by_host == made_by_darwin;
 }
 
-// The name in UTF-8. With flag bit 11 it is that already (checked). Else, in this order: the Info-ZIP Unicode
-// Path, if its CRC says that it belongs to this name (4.6.9); the bytes as they are, if a Unix wrote them and
-// they are UTF-8 (Info-ZIP's zip stores the file system's bytes without a flag, unzip reads them so); CP437
-// (4.4.4, appendix D). The message does not name the entry.
+// What an Info-ZIP Unicode Path item (4.6.9) calls the entry whose header says `raw`; nothing if its CRC is
+// not that of `raw`: a tool that does not know the field has renamed the entry, and the header's name holds.
+std::optional<std::string_view> unicode_name(Bytes item, std::string_view raw);
+
+// The name in UTF-8. With flag bit 11 it is that already (checked). Else, in this order: the Unicode Path;
+// the bytes as they are, if a Unix wrote them and they are UTF-8 (Info-ZIP's zip stores the file system's
+// bytes without a flag, unzip reads them so); CP437 (4.4.4, appendix D) from elsewhere. Refuses what readers
+// decode in different ways, but for a Unicode Path that has the letters for which the header has substitutes.
+// The message does not name the entry.
 result<std::string> decode_name(std::string_view raw, std::uint16_t flags, std::uint8_t made_by_host,
                                 const std::optional<Bytes>& unicode_path);
 
@@ -35,9 +42,9 @@ struct CleanPath {
 };
 
 // Refuses what has no one meaning or leaves the root. One leading "./" is dropped; "a//b", "a/./b", and ".."
-// are refused. A backslash is an ordinary byte in names from Unix, as for unzip; from other hosts it may have
-// been meant as a separator (which 4.4.17.1 forbids) or not, so it is refused. The message does not name the
-// entry.
+// are refused. So are control characters and drive letters, which some readers leave out. A backslash is an
+// ordinary byte in names from Unix, as for unzip, and in names that have a '/'; else it may have been meant
+// as a separator (which 4.4.17.1 forbids) or not, so it is refused. The message does not name the entry.
 result<CleanPath> clean_path(std::string_view name, std::uint8_t made_by_host);
 
 } // namespace tmpdump::zip

@@ -36,10 +36,10 @@ inline constexpr std::size_t flags = 6, method = 8, crc = 14, compressed_size = 
 
 namespace central { // 4.3.12
 inline constexpr std::uint32_t signature = 0x02014b50;
-inline constexpr std::size_t made_by_host = 5, flags = 8, method = 10, crc = 16, compressed_size = 20,
-                             size = 24, name_length = 28, extra_length = 30, comment_length = 32,
-                             disk_start = 34, external_attributes = 38, local_header_offset = 42,
-                             fixed_size = 46;
+inline constexpr std::size_t made_by_host = 5, needed_version = 6, flags = 8, method = 10, crc = 16,
+                             compressed_size = 20, size = 24, name_length = 28, extra_length = 30,
+                             comment_length = 32, disk_start = 34, external_attributes = 38,
+                             local_header_offset = 42, fixed_size = 46;
 } // namespace central
 
 namespace digital_signature { // 4.3.13: may follow the last central header

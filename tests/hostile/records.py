@@ -21,6 +21,9 @@ END64 = (("signature", 4), ("remaining_size", 8), ("version_made_by", 2), ("vers
          ("directory_disk", 4), ("entries_on_disk", 8), ("entries", 8), ("directory_size", 8),
          ("directory_offset", 8))
 LOCATOR64 = (("signature", 4), ("disk", 4), ("end64_offset", 8), ("disks", 4))
+ZIP64_LOCAL = (("id", 2), ("length", 2), ("size", 8), ("compressed_size", 8))
+ZIP64_CENTRAL = ZIP64_LOCAL + (("offset", 8),)
+UNICODE_PATH = (("id", 2), ("length", 2), ("version", 1), ("crc", 4))  # 4.6.9; the name follows
 DESCRIPTOR32 = (("signature", 4), ("crc", 4), ("compressed_size", 4), ("size", 4))
 DESCRIPTOR64 = (("signature", 4), ("crc", 4), ("compressed_size", 8), ("size", 8))
 WIDTHS = {1: "B", 2: "H", 4: "I", 8: "Q"}
@@ -60,6 +63,10 @@ def extra(number, data):
     return struct.pack("<HH", number, len(data)) + data
 
 
+def unicode_path(raw, name, version=1):
+    return extra(0x7075, struct.pack("<BI", version, zlib.crc32(raw)) + name)
+
+
 class Archive:
     """bytes, and places: (record, field) -> (offset, width) of every field written."""
 
@@ -91,12 +98,23 @@ class Archive:
                                    comment_length=len(comment)) | (end or {}))
         self.bytes += comment
 
-    def _put(self, record, layout, values):
-        at = len(self.bytes)
+    def _note(self, record, layout, at):
         for name, width in layout:
             self.places[record, name] = (at, width)
             at += width
+
+    def _put(self, record, layout, values):
+        self._note(record, layout, len(self.bytes))
         self.bytes += pack(layout, values)
+
+    def _put_extra(self, record, items, zip64_layout, zip64):
+        """The entry's own items, then the zip64 item."""
+        if items.startswith(struct.pack("<H", 0x7075)):
+            self._note(f"unicode path of {record}", UNICODE_PATH, len(self.bytes))
+        self.bytes += items
+        if zip64:
+            self._note(f"zip64 of {record}", zip64_layout, len(self.bytes))
+        self.bytes += zip64
 
     @staticmethod
     def _data(entry):
@@ -107,9 +125,9 @@ class Archive:
     def _entry(self, number, entry):
         data, crc = self._data(entry), zlib.crc32(entry.content)
         known = not entry.streamed
-        more = entry.local_extra
+        wide = b""
         if entry.wide:
-            more += extra(1, struct.pack("<QQ", len(entry.content) * known, len(data) * known))
+            wide = extra(1, struct.pack("<QQ", len(entry.content) * known, len(data) * known))
         name = entry.name if entry.local_name is None else entry.local_name
         record = f"local {number}"
         self._put(record, LOCAL, dict(
@@ -117,8 +135,10 @@ class Archive:
             method=entry.method, time=0, date=0x5821, crc=crc * known,
             compressed_size=0xFFFFFFFF if entry.wide else len(data) * known,
             size=0xFFFFFFFF if entry.wide else len(entry.content) * known, name_length=len(name),
-            extra_length=len(more)) | entry.local)
-        self.bytes += name + more + data
+            extra_length=len(entry.local_extra + wide)) | entry.local)
+        self.bytes += name
+        self._put_extra(record, entry.local_extra, ZIP64_LOCAL, wide)
+        self.bytes += data
         if entry.streamed:
             layout = DESCRIPTOR64 if entry.wide else DESCRIPTOR32
             self._put(f"descriptor {number}", layout, dict(
@@ -126,19 +146,22 @@ class Archive:
 
     def _central(self, number, entry, offset):
         data = self._data(entry)
-        more = entry.central_extra
+        wide = b""
         if entry.wide:
-            more += extra(1, struct.pack("<QQQ", len(entry.content), len(data), offset))
+            wide = extra(1, struct.pack("<QQQ", len(entry.content), len(data), offset))
         full = 0xFFFFFFFF
-        self._put(f"central {number}", CENTRAL, dict(
+        record = f"central {number}"
+        self._put(record, CENTRAL, dict(
             signature=0x02014B50, version_made_by=30, host=entry.host, version=45 if entry.wide else 20,
             flags=entry.flags | DESCRIPTOR * entry.streamed, method=entry.method, time=0, date=0x5821,
             crc=zlib.crc32(entry.content), compressed_size=full if entry.wide else len(data),
-            size=full if entry.wide else len(entry.content), name_length=len(entry.name), extra_length=len(more),
-            comment_length=len(entry.comment), disk=0, internal_attributes=0,
+            size=full if entry.wide else len(entry.content), name_length=len(entry.name),
+            extra_length=len(entry.central_extra + wide), comment_length=len(entry.comment), disk=0, internal_attributes=0,
             external_attributes=(entry.mode << 16) | (0x10 if entry.mode & 0o040000 else 0),
             offset=full if entry.wide else offset) | entry.central)
-        self.bytes += entry.name + more + entry.comment
+        self.bytes += entry.name
+        self._put_extra(record, entry.central_extra, ZIP64_CENTRAL, wide)
+        self.bytes += entry.comment
 
     def changed(self, record, name, value):
         at, width = self.places[record, name]
