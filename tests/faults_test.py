@@ -2,7 +2,7 @@
 """Every system call that the extension makes fails once, with each error that the kernel may answer; and it is killed at
 each of them. Whatever happens: what is visible is whole, who waits is told, and the next start comes to the good end.
 
-    faults_test.py BUILD_FOLDER [--all] [--docs]
+    faults_test.py BUILD_FOLDER [--all [--docs]]
 
 Without --all a part of the list: each call and each error, at some of its places; TMPDUMP_SEED chooses others. The table of
 what came of it closes the output; --docs writes it to docs/faults.md, too.
@@ -10,12 +10,14 @@ what came of it closes the output; --docs writes it to docs/faults.md, too.
 import random
 import socket
 import sys
+import unittest
 from collections import Counter
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT
+from faults.pulse import Pulse
 from faults.sweep import ANSWERS, Sweep
-from faults.table import READY, Table, documented, fault_name
+from faults.table import READY, WRONG, Table, documented, fault_name
 
 OPTIONS = {"--all", "--docs"} & set(sys.argv)
 EVERYTHING = "--all" in OPTIONS
@@ -23,6 +25,7 @@ PAGE = case.TESTS.parent / "docs" / "faults.md"
 SOME_FAILURES, SOME_KILLS, SOME_HELD = 150, 60, 30
 # With what a loop that hears signals is set up.
 HEARING = ("epoll_create", "epoll_ctl", "eventfd", "fcntl", "ioctl", "pipe", "timerfd", "timerfd_settime")
+STOOD_STILL_S = 2  # of the whole machine: no figure of that run means anything
 HELD = "^injector: holds "
 # What a thread can hang in on a file system that does not answer.
 HANGING = ("fallocate", "fchmod", "fstat", "linkat", "mkdirat", "openat2", "pwrite", "renameat", "symlinkat")
@@ -49,6 +52,8 @@ class FaultsTest(case.ExtensionTest):
         # Folders that the archive does not name.
         self.implied = {"deep": ("folder", 0o755, b""), "deep/down": ("folder", 0o755, b"")}
         self.sweep = Sweep(self, {**self.wanted, **self.implied})
+        self.pulse = Pulse()
+        self.addCleanup(self.pulse.close)
 
     def healthy(self):
         """What the program calls, and how often, when nothing is in its way."""
@@ -83,21 +88,30 @@ class FaultsTest(case.ExtensionTest):
             if EVERYTHING and call != last:
                 print(f"{call}, from run {self.sweep.runs}", flush=True)
                 last = call
-            self.sweep.new_destination()
-            try:
-                outcome = story(call, nth, what)
-                self.sweep.recover()
-            except AssertionError as error:
-                self.sweep.prefetch.kill()
-                outcome = "wrong"
-                wrong.append(f"{call} {nth} {what}: {error}")
+            outcome, problem = self.once(story, call, nth, what)
+            while problem and self.pulse.longest_s > STOOD_STILL_S:
+                print(f"{call} {nth} {what}: once more, the machine stood still for {self.pulse.longest_s:.0f} s", flush=True)
+                outcome, problem = self.once(story, call, nth, what)
+            if problem:
+                wrong.append(f"{call} {nth} {what}: {problem}")
                 print(wrong[-1], flush=True)
-            else:
-                self.sweep.drop_destination()
             ends[outcome] += 1
             table.add(call, nth, what, then, outcome)
         print(f"{len(plan)} runs: {dict(ends)}")
         self.assertEqual(wrong, [])
+
+    def once(self, story, *fault):
+        """(outcome, what is wrong)"""
+        self.pulse.start_over()
+        self.sweep.new_destination()
+        try:
+            outcome = story(*fault)
+            self.sweep.recover()
+        except AssertionError as error:
+            self.sweep.prefetch.kill()
+            return WRONG, str(error)
+        self.sweep.drop_destination()
+        return outcome, ""
 
     def test_each_call_fails_once(self):
         counted = self.healthy()
@@ -150,6 +164,7 @@ class FaultsTest(case.ExtensionTest):
         plan = [(call, nth, "hold") for call in HANGING for nth in range(1, counted.get(call, 0) + 1)]
         self.each(self.chosen(plan, SOME_HELD), held, "SIGTERM")
 
+    @unittest.skipIf("--docs" in OPTIONS, "it is being written")
     def test_the_documented_table_is_of_these_faults(self):
         wanted = {call: [fault_name(what) for what in ANSWERS[call]] for call in self.healthy() if call in ANSWERS}
         written = documented(PAGE)
@@ -158,7 +173,7 @@ class FaultsTest(case.ExtensionTest):
 
 def tearDownModule():
     print("\n".join(table.lines()), flush=True)
-    if "--docs" in OPTIONS:
+    if OPTIONS == {"--all", "--docs"}:
         table.write(PAGE)
 
 

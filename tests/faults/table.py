@@ -5,9 +5,9 @@ import re
 from collections import Counter
 
 MARK = "<!-- written by tests/faults_test.py --docs -->\n"
-READY, TOLD, NO_START, KILLED, ENDED = "ready", "fails", "not started", "killed", "ended"
-COLUMNS = ("call", "fault", "then", "places", "runs", READY, TOLD, NO_START, KILLED, ENDED, "wrong")
-NAMES = {"kill": "SIGKILL instead", "hold": "hangs", "short": "half is written"}
+READY, TOLD, NO_START, KILLED, ENDED, WRONG = "ready", "fails", "not started", "killed", "ended", "wrong"
+COLUMNS = ("call", "fault", "then", "places", "runs", READY, TOLD, NO_START, KILLED, ENDED, WRONG)
+NAMES = {"kill": "SIGKILL instead", "hold": "hangs", "short": "half is written", errno.EOPNOTSUPP: "EOPNOTSUPP"}  # it has two
 
 
 def fault_name(what):
