@@ -9,9 +9,10 @@ import time
 
 from extension_harness import archives, case
 from extension_harness.api import EXIT_ERROR, INIT_ERROR, NEXT, REGISTER, REGISTERED, Answer
-from extension_harness.case import DEADLINE_S, FAILED, OK, SECRET_KEY, TOKEN
+from extension_harness.case import DAEMON_DIED, DEADLINE_S, FAILED, OK, SECRET_KEY, TOKEN
 
 END_S = 1.0  # promised: 0.2 s; the machine that tests may be busy
+FAREWELL_S = 0.15  # for an end in order; a machine too busy for that cuts it off (faults_test.py: a thread that hangs)
 
 
 class StoryTest(case.ExtensionTest):
@@ -267,9 +268,11 @@ class EndTest(StoryTest):
             self.assertEqual(prefetch.status(), 0, prefetch.log.text())
             took.append(prefetch.ended - begin)
             self.assertEqual(archives.difference(archives.found(destination), self.wanted, partial=True), "")
-            self.assertFalse((destination / ".tmpdump" / "stage").exists())
+            in_order = took[-1] < FAREWELL_S
+            self.assertFalse(in_order and (destination / ".tmpdump" / "stage").exists())
             ready = prefetch.log.has("tmpdump.ready")
-            self.assertEqual(waiter.result()[0], OK if ready else FAILED)
+            heard = waiter.result()[0]
+            self.assertTrue(heard == (OK if ready else FAILED) or not in_order and heard == DAEMON_DIED, heard)
             self.assertFalse(prefetch.log.has("tmpdump.failed"), prefetch.log.text())
         print(f"{how}: ended within {1e3 * max(took):.0f} ms (median {1e3 * sorted(took)[len(took) // 2]:.0f})")
         self.assertLess(max(took), END_S)

@@ -10,3 +10,13 @@ if(NOT TMPDUMP_SANITIZE)
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/soak_test.py ${PROJECT_BINARY_DIR})
   set_tests_properties(soak_nightly PROPERTIES LABELS nightly TIMEOUT 7200 ENVIRONMENT TMPDUMP_SOAK_STARTS=2000)
 endif()
+find_program(TMPDUMP_VALGRIND valgrind) # tools/install-packages nightly
+if(TMPDUMP_VALGRIND AND NOT TMPDUMP_SANITIZE)
+  # As the released one, but with a libc that valgrind knows.
+  add_executable(tmpdump_dynamic ${PROJECT_SOURCE_DIR}/daemon/cli/main.cpp ${PROJECT_SOURCE_DIR}/pack/command_line.cpp)
+  target_include_directories(tmpdump_dynamic SYSTEM PRIVATE ${TMPDUMP_CLI11_INCLUDE})
+  target_link_libraries(tmpdump_dynamic PRIVATE tmpdump_cli tmpdump_pack tmpdump_flags)
+  add_test(NAME memcheck_nightly CONFIGURATIONS nightly
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/faults/memcheck.py ${PROJECT_BINARY_DIR} ${TMPDUMP_VALGRIND})
+  set_tests_properties(memcheck_nightly PROPERTIES LABELS nightly TIMEOUT 600)
+endif()

@@ -5,18 +5,18 @@
 #include "lambda/archive.h"
 #include "lambda/extensions_api.h"
 #include "lambda/report.h"
+#include "lambda/termination.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <new>
@@ -29,9 +29,6 @@ using asio::awaitable;
 using prefetch::Clock;
 
 namespace {
-
-// SHUTDOWN must be over within 200 ms; what is cancelled ends within a few.
-constexpr std::chrono::milliseconds farewell{150};
 
 // Of what a missing archive may be, what the original layer tolerates: no key, no bucket, no access.
 bool is_missing(const Failure& failure) {
@@ -92,8 +89,8 @@ private:
   Activity<void> registration_;
   Activity<prefetch::Summary> prefetch_;
   Activity<Event> next_;
-  bool terminated_ = false; // SIGTERM
-  bool settled_ = false;    // ready, or missing and tolerated
+  bool settled_ = false; // ready, or missing and tolerated
+  bool ending_ = false;  // a cancellation takes effect later than what is in the context's queue
 };
 
 template <class T>
@@ -115,7 +112,8 @@ void Extension::start(Activity<T>& activity, awaitable<result<T>> task) {
 awaitable<void> Extension::change() {
   boost::system::error_code ignored;
   co_await changed_.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
-  if ((co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
+  if (ending_ ||
+      (co_await asio::this_coro::cancellation_state).cancelled() != asio::cancellation_type::none) {
     throw boost::system::system_error(asio::error::operation_aborted);
   }
 }
@@ -209,11 +207,11 @@ void Extension::rest() {
   sigemptyset(&ours);
   sigaddset(&ours, SIGTERM);
   sigaddset(&ours, SIGINT);
-  // A signal comes either before poll(), which then sees it, or in ppoll(), which it ends.
+  // A signal comes either before asked(), or in ppoll(), which it ends.
   pthread_sigmask(SIG_BLOCK, &ours, &before);
   context_.poll();
   pollfd answer{api_->idle_socket(), POLLIN, 0};
-  if (settled_ && !terminated_ && answer.fd >= 0) {
+  if (settled_ && !Termination::asked() && answer.fd >= 0) {
     give_back_memory();
     (void)::ppoll(&answer, 1, nullptr, &before); // however it ends: the loop looks what there is
   }
@@ -231,10 +229,8 @@ int Extension::run() {
   }
   api_.emplace(std::move(*api));
 
-  asio::signal_set signals(context_, SIGTERM, SIGINT);
-  signals.async_wait([this](const boost::system::error_code& error, int) {
-    if (!error) terminated_ = true;
-  });
+  Termination termination(context_);
+  auto going_on = asio::make_work_guard(context_); // between two activities, too
   // Before register: the runtime starts once we have registered, and must find a manifest.
   auto writer =
       manifest::Writer::create(around_.destination, options_ ? config::display(options_->source) : "");
@@ -258,30 +254,30 @@ int Extension::run() {
       asio::bind_cancellation_slot(
           stop.slot(), [this, &status, &lived](const std::exception_ptr& error, const result<int>& code) {
             lived = true;
-            if (!terminated_) status = error || !code ? 1 : *code;
+            status = error || !code ? 1 : *code;
           }));
   // SIGTERM ends it in the middle of whatever it does, a report to a Runtime API that hangs for one.
   for (;;) {
     if (settled_) rest();
-    if (status || terminated_ || context_.run_one() == 0) break;
+    if (status || Termination::asked() || context_.run_one() == 0) break;
+  }
+  const int code = status.value_or(Termination::asked() ? 0 : 1);
+  Termination::begin_farewell(code);
+  // First: what follows waits for decoders, and if one hangs in a write this is all that anybody hears.
+  ending_ = true;
+  if (manifest_ && !settled_) {
+    manifest_->fail({Errc::cancelled, "the environment shut down before the archive was ready"});
   }
   stop.emit(asio::cancellation_type::terminal);
   registration_.stop.emit(asio::cancellation_type::terminal);
   prefetch_.stop.emit(asio::cancellation_type::terminal);
   next_.stop.emit(asio::cancellation_type::terminal);
-  signals.cancel();
-  context_.run_for(farewell); // returns as soon as all have ended
-  if (manifest_ && !settled_) {
-    manifest_->fail({Errc::cancelled, "the environment shut down before the archive was ready"});
-  }
-  const int code = status.value_or(terminated_ ? 0 : 1);
-  // A machine so busy that not all have ended: what they refer to must not be destroyed before them, and the
-  // promise of SHUTDOWN does not wait. The process goes as it is; outputs that are not whole have no name.
+  termination.cancel();
+  going_on.reset();
+  context_.run(); // until all have ended, or the farewell is over
+  // What an activity refers to must not be destroyed before it.
   const bool all_ended = lived && !registration_.running && !prefetch_.running && !next_.running;
-  if (!all_ended) {
-    (void)std::fflush(stdout);
-    std::_Exit(code);
-  }
+  if (!all_ended) std::_Exit(code);
   return code;
 }
 

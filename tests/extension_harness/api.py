@@ -2,7 +2,7 @@
 """Lambda's Extensions API as a test wants it: answers what it is told to, and remembers every request in order."""
 import json
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 REGISTER = "/2020-01-01/extension/register"
@@ -38,7 +38,7 @@ class ExtensionsApi:
     def __init__(self, register=REGISTERED, on_register=None):
         self.requests, self._changed = [], threading.Condition()
         self._register, self._on_register = register, on_register
-        self._events, self._closing = [], False
+        self._events, self._closing, self._era = [], False, 0
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -73,14 +73,32 @@ class ExtensionsApi:
         if request.path == REGISTER and self._on_register:
             self._on_register()
         with self._changed:
+            if request.path == NEXT and self._is_of_another_era(request):
+                return Answer(raw=b"")
             self.requests.append(request)
             self._changed.notify_all()
             if request.path == REGISTER:
                 return self._register
             if request.path == NEXT:
-                self._changed.wait_for(lambda: self._events or self._closing)
-                return self._events.pop(0) if self._events else Answer(raw=b"")
+                era = self._era
+                self._changed.wait_for(lambda: self._events or self._closing or self._era != era)
+                return self._events.pop(0) if self._events and self._era == era else Answer(raw=b"")
         return Answer(202, body=b'{"status":"OK"}')
+
+    def _is_of_another_era(self, request):
+        return self._era > 0 and request.headers.get("lambda-extension-identifier") != self._identifier()
+
+    def _identifier(self):
+        return f"{IDENTIFIER[:-4]}{self._era:04}"
+
+    def start_over(self):
+        """For the next extension: what the last one asked for is forgotten, also what of it comes late."""
+        with self._changed:
+            self._era += 1
+            self._register = replace(REGISTERED, headers=(("Lambda-Extension-Identifier", self._identifier()),))
+            self.requests.clear()
+            self._events.clear()
+            self._changed.notify_all()
 
     @staticmethod
     def _say(handler, answer):

@@ -3,7 +3,8 @@
 // [ARGUMENT]...`
 //   CALL    a name of the table below, or "all"
 //   NTH     counts from 1 over all threads and children; 0: none, only count
-//   WHAT    an errno's number, "short" (half of what was to be written), "kill" (SIGKILL instead of the call)
+//   WHAT    an errno's number, "short" (half of what was to be written), "kill" (SIGKILL instead of it), or
+//           "hold": this one and all that follow last for good; a line "injector: holds CALL" says so
 //   REPORT  file that says how often each call came, a "NAME COUNT" a line; written when the program has
 //   ended
 // The kernel asks this process before each such call (seccomp's user notification), so that the program is
@@ -177,10 +178,15 @@ static void answer(int listener, const struct seccomp_notif* asked, const struct
   const struct call* call = find_call(&asked->data);
   if (call != NULL) {
     ++seen[call - calls];
-    if (is_wanted(call, plan->call) && ++came == plan->nth) {
+    const int is_hold = strcmp(plan->what, "hold") == 0; // who is interrupted by a signal asks again
+    if (is_wanted(call, plan->call) && (++came == plan->nth || (is_hold && came > plan->nth))) {
       if (strcmp(plan->what, "kill") == 0) {
         kill(plan->program, SIGKILL);
         return; // never answered: the call does not happen
+      }
+      if (is_hold) {
+        (void)fprintf(stderr, "injector: holds %s\n", call->name);
+        return;
       }
       const int is_short = strcmp(plan->what, "short") == 0;
       const long done = is_short ? half(asked) : -1;
@@ -238,7 +244,8 @@ struct start {
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    (void)fputs("usage: injector CALL NTH ERRNO|short|kill REPORT PROGRAM ARGV0 [ARGUMENT]...\n", stderr);
+    (void)fputs("usage: injector CALL NTH ERRNO|short|kill|hold REPORT PROGRAM ARGV0 [ARGUMENT]...\n",
+                stderr);
     return 2;
   }
   struct start* start = mmap(NULL, sizeof *start, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -6,7 +6,8 @@ import subprocess
 import time
 
 from extension_harness import archives, case
-from extension_harness.api import NEXT, REGISTERED, Answer
+from extension_harness.api import NEXT, REGISTERED
+from faults.table import ENDED, KILLED, NO_START, READY, TOLD
 
 from errno import (EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EDQUOT, EFAULT, EINTR, EIO, EMFILE, ENETUNREACH, ENOLCK, ENOMEM,
                    ENOSPC, EOPNOTSUPP, EPIPE, EROFS)
@@ -31,6 +32,8 @@ ANSWERS = {
     "getrandom": (EINTR,), "ppoll": (EINTR, ENOMEM), "prctl": (EACCES,), "prlimit": (EACCES,),
 }
 MOST_S = 30  # for anything to end: an attempt's 9 s and a busy machine
+LOST_S = 3  # a line that has not come by then may be the one that could not be written
+END_S = 5  # promised: 0.2 s; less than an attempt's 9 s, after which it would end by itself
 C_LIBRARY = 127  # the status with which its start-up code gives up
 END = r"tmpdump\.(ready|missing|failed)"
 WAIT_OK, WAIT_FAILED, WAIT_NONE = 0, (1, 4, 5), 3
@@ -68,32 +71,58 @@ class Sweep:
             os.chmod(parent, 0o700)
         shutil.rmtree(self.destination)
 
-    def run(self, call="all", nth=0, what="0", **variables):
-        """(status, log, how the waiter ended) of one run that is told to end when it has come to one."""
+    def start(self, call="all", nth=0, what="0", endpoint=None, **variables):
         self.waiter = None
         self.report = self.test.folder / "calls"
         self.report.unlink(missing_ok=True)
-        self.api.requests.clear()
-        self.told_to_end = False
-        prefetch = case.Prefetch(
-            self.test.settings(self.api, self.endpoint, TMPDUMP_DEST=str(self.destination), TMPDUMP_CONNECTIONS="2",
+        self.api.start_over()
+        self.prefetch = case.Prefetch(
+            self.test.settings(self.api, endpoint or self.endpoint, TMPDUMP_DEST=str(self.destination), TMPDUMP_CONNECTIONS="2",
                                **variables),
             arguments=[call, str(nth), str(what), str(self.report), str(case.build / "bin" / "tmpdump-prefetch"),
                        "/opt/extensions/tmpdump-prefetch"], program=case.build / "bin" / "fault_injector")
-        self.test.addCleanup(prefetch.kill)
+        self.test.addCleanup(self.prefetch.kill)
+        return self.prefetch
+
+    def run(self, *fault, **variables):
+        """(status, log, how the waiter ended) of one run that is told to end when it has come to one."""
         begin = time.monotonic()
-        try:
-            prefetch.log.wait_for(END, MOST_S)
-        except AssertionError:
-            if not prefetch.log.ended:
-                raise Wrong(f"neither ready nor failed after {MOST_S} s: {prefetch.log.text()}") from None
-        if prefetch.log.has(r"tmpdump\.(ready|missing)"):
+        prefetch = self.start(*fault, **variables)
+        self.wait_for(END, prefetch.log)
+        if not prefetch.log.ended and (self.is_ready(prefetch.log) or prefetch.log.has("tmpdump.missing")):
             self.shut_down(prefetch)
         status = prefetch.status(MOST_S)  # after a failure it tells Lambda, and ends
         if time.monotonic() - begin > MOST_S:
-            raise Wrong(f"took more than {MOST_S} s")
-        if not self.told_to_end and NEXT in self.api.paths():
-            self.api.answer_next(Answer(raw=b""))  # frees the thread that serves it
+            raise Wrong(f"took more than {MOST_S} s: " + "".join(f"\n{line.at - begin:.2f} {line.text}" for line in prefetch.log.lines))
+        return status, prefetch.log, self.end_others()
+
+    def run_until(self, said, end, *fault, **variables):
+        """The same of one that has `said` something, or has ended, and then gets `end`: it has END_S for it."""
+        prefetch = self.start(*fault, **variables)
+        self.wait_for(f"{END}|{said}", prefetch.log)
+        if not prefetch.log.ended:
+            end(prefetch)
+        return prefetch.status(END_S), prefetch.log, self.end_others()
+
+    def wait_for(self, pattern, log):
+        try:
+            log.wait_for(pattern, LOST_S)
+        except AssertionError:
+            if log.ended or self.is_ready(log):  # and this line is what could not be written
+                return
+            try:
+                log.wait_for(pattern, MOST_S)
+            except AssertionError:
+                if not log.ended:
+                    raise Wrong(f"no {pattern} after {MOST_S} s: {log.text()}") from None
+
+    def is_ready(self, log):
+        """By what it told its log, or what it told its clients."""
+        path = self.destination / ".tmpdump" / "manifest"
+        return log.has("tmpdump.ready") or path.exists() and case.manifest.read(path).state == case.manifest.READY
+
+    def end_others(self):
+        """How the waiter ended; None: there was none."""
         waited = None
         if self.waiter:
             try:
@@ -102,17 +131,14 @@ class Sweep:
                 self.waiter.kill()
                 raise Wrong("somebody still waits") from None
             waited = self.waiter.returncode, said
-        return status, prefetch.log, waited
+        return waited
 
     def shut_down(self, prefetch):
-        """As Lambda does; by a signal where that is not heard, because the connection on which it waits is the fault, or
-        because somebody who was killed has left a request behind. One of both must end it: where Asio could not set up
-        its signals' pipe, SIGTERM is not heard.
-        """
+        """As Lambda does; by a signal where that is not heard, because the connection on which it waits is the fault."""
         try:
-            self.api.wait_for(NEXT, 3)
-            self.told_to_end = True
-            self.api.shut_down()
+            case.until(lambda: prefetch.log.ended or NEXT in self.api.paths(), "asked for the next event", 3)
+            if not prefetch.log.ended:
+                self.api.shut_down()
             prefetch.status(3)
         except AssertionError:
             prefetch.terminate()
@@ -128,12 +154,11 @@ class Sweep:
     def difference(self, partial):
         return archives.difference(archives.found(self.destination), self.wanted, partial)
 
-    def check(self, status, log, waited, killed=False):
-        """Promises a, b and c after one run, whatever befell it. True: it came to the good end."""
-        ready = log.has("tmpdump.ready")
-        path = self.destination / ".tmpdump" / "manifest"
-        if killed and path.exists():  # perhaps between what it told its clients and what it told its log
-            ready = case.manifest.read(path).state == case.manifest.READY
+    def check(self, status, log, waited, killed=False, asked=False):
+        """Promises a, b and c after one run, whatever befell it; asked: a signal or SHUTDOWN may have ended it. The outcome,
+        a word of the table.
+        """
+        ready = self.is_ready(log)
         if wrong := self.difference(partial=not ready):
             raise Wrong(f"the tree: {wrong}")
         after = self._wait(MOST_S)
@@ -146,25 +171,27 @@ class Sweep:
                 if code == WAIT_OK or ":" not in text or "\n" in text.strip():
                     raise Wrong(f"it failed, but who waited heard {code}: {text!r}")
         if killed or ready:
-            return ready
+            return READY if ready else KILLED
         if status == C_LIBRARY and log.has("^: error while loading"):
-            return False  # before a single instruction of ours; it says what it could not do
+            return NO_START  # before a single instruction of ours; it says what it could not do
         if status > 100:
             raise Wrong(f"ended by signal {status - 128}: {log.text()}")
         reasons = log.all(r'tmpdump\.(failed|missing)"|^tmpdump-prefetch: error: ')
+        if asked and status == 0:
+            return ENDED
         if not reasons:
             raise Wrong(f"status {status} without a reason: {log.text()!r}")
         tolerated = log.has("tmpdump.missing")
         if (status == 0) != tolerated:
             raise Wrong(f"status {status} with {reasons[0].text}")
-        return False
+        return TOLD
 
     def recover(self):
         """A start with nothing in its way, over what the last one left."""
-        status, log, waited = self.run(call="prctl")  # any that does not come: nothing is slowed
+        status, log, waited = self.run("prctl")  # few: nothing is slowed
         if status != 0 or not log.has("tmpdump.ready"):
             raise Wrong(f"the next start: status {status}: {log.text()}")
-        if not self.check(status, log, waited):
+        if self.check(status, log, waited) != READY:
             raise Wrong("the next start is not ready")
         if left := set(os.listdir(self.destination / ".tmpdump")) - {"manifest", "lock"}:
             raise Wrong(f"left over: {left}")
