@@ -190,6 +190,23 @@ TEST_CASE("a server that never answers well is given up within the deadline, wit
   CHECK(outcome.error().message.find("gave up after") != std::string::npos);
 }
 
+TEST_CASE("a server that takes requests and stays silent is given up within the deadline, too") {
+  auto options = Bench::quick();
+  options.retry.deadline = milliseconds(200);
+  options.hedge.enabled = GENERATE(false, true);
+  Bench bench(1'000'000, options);
+  const std::uint64_t after = GENERATE(0U, 1'000U);
+  bench.source.script = [&](std::size_t, const s3::GetRequest&) {
+    Act act;
+    act.hang_after = after;
+    return act;
+  };
+  const auto outcome = bench.fetch_all();
+  REQUIRE(outcome.has_error());
+  CHECK(outcome.error().code == Errc::network);
+  CHECK(outcome.error().message.find("gave up after 0 attempts") != std::string::npos);
+}
+
 TEST_CASE("stale state is repaired at once, but not for ever") {
   auto options = Bench::quick();
   options.retry.deadline = milliseconds(200);
@@ -360,6 +377,43 @@ TEST_CASE("a full window stops reading, and a transfer whose consumer keeps ever
   CHECK(next == 8 * mib);
   CHECK(most <= 8);
   CHECK(pool.peak_bytes() <= 2 * mib);
+}
+
+TEST_CASE("a range that waits for the decoders is not given up, however long they take") {
+  asio::io_context context(1);
+  ScriptedSource source(context, random_bytes(8 * mib));
+  ChunkPool pool(context, 2 * mib);
+  auto options = Bench::quick();
+  options.retry.deadline = milliseconds(50);
+  std::vector<Piece> held; // the decoders do nothing yet
+  std::size_t received = 0;
+  bool slow = true;
+  Transfer transfer(
+      context, source, pool, options,
+      [&](Piece piece) {
+        received += piece.bytes.size();
+        if (slow) held.push_back(std::move(piece));
+      },
+      nullptr);
+  asio::steady_timer later(context, milliseconds(300));
+  later.async_wait([&](const boost::system::error_code&) {
+    slow = false;
+    held.clear();
+  });
+  std::optional<result<void>> outcome;
+  asio::co_spawn(
+      context,
+      [&]() -> asio::awaitable<void> {
+        auto info = co_await transfer.begin(1000, {});
+        REQUIRE(info.has_value());
+        transfer.add({{0, 4 * mib}, {4 * mib, 4 * mib - 1000}});
+        outcome = co_await transfer.drain();
+      },
+      asio::detached);
+  context.run();
+  REQUIRE(outcome.has_value());
+  CHECK(outcome->has_value());
+  CHECK(received == 8 * mib);
 }
 
 TEST_CASE("backoff: full jitter below an exponential ceiling, never below Retry-After") {

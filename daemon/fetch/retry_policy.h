@@ -15,8 +15,8 @@ using std::chrono::milliseconds;
 struct RetryPolicy {
   milliseconds base{100};
   milliseconds cap{2000};
-  // A range that fails again and again, and brings less than `progress` bytes in so long a time, gives up;
-  // INIT is killed after 10 s, and the reason must be told before.
+  // A range that brings less than `progress` bytes in so long a time, whether its attempts fail or hang, is
+  // given up, at most a sixteenth earlier; INIT is killed after 10 s, and the reason must be told before.
   milliseconds deadline{9000};
   std::uint64_t progress = 64U << 10U;
 

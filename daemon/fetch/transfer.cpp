@@ -31,6 +31,11 @@ namespace {
 // plays.
 constexpr unsigned max_immediate_retries = 12;
 
+// Into so many parts the time is cut after which a range is given up. Parts are counted, not the clock: while
+// the process stands still (a function that is frozen, a clock that jumps with a snapshot) one passes at
+// most.
+constexpr unsigned deadline_parts = 16;
+
 // One range on its way. Owned by the coroutines that work on it.
 struct Job {
   std::uint64_t order = 0;
@@ -44,6 +49,11 @@ struct Job {
   bool paused = false;        // waits for a chunk, not for the server
   asio::cancellation_signal primary, hedge;
   Clock::time_point started;
+
+  std::uint64_t progressed_to = 0; // where it was when it last made progress that is worth the name
+  unsigned parts_without = 0;      // of the deadline, since then
+  unsigned failures = 0;           // since it last received anything
+  Failure last_failure{Errc::network, "no answer"};
 };
 using JobPtr = std::shared_ptr<Job>;
 
@@ -53,7 +63,7 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
   State(asio::io_context& ctx, s3::ObjectSource& src, ChunkPool& chunks, TransferOptions opts, Deliver sink,
         Trace* tr)
       : context(ctx), source(src), pool(chunks), options(opts), deliver(std::move(sink)), trace(tr),
-        changed(ctx), random(std::random_device{}()) {
+        changed(ctx), watch(ctx), random(std::random_device{}()) {
     changed.expires_at(Clock::time_point::max());
   }
 
@@ -64,7 +74,10 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
   Deliver deliver;
   Trace* trace;
   asio::steady_timer changed; // cancelled whenever a job ends or everything fails
-  std::minstd_rand random;    // jitter, not cryptography
+  asio::steady_timer watch;   // runs while there are active jobs
+  unsigned watch_number = 0;  // a handler of an earlier one has nothing to say; 0: none runs
+  unsigned last_watch = 0;
+  std::minstd_rand random; // jitter, not cryptography
 
   std::deque<JobPtr> queue;
   std::vector<JobPtr> active;
@@ -87,6 +100,41 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     incomplete.emplace(order, job.get());
     asked.push_back(slice);
     return job;
+  }
+
+  [[nodiscard]] milliseconds deadline_part() const {
+    return std::max(milliseconds(1), options.retry.deadline / deadline_parts);
+  }
+  void keep_watch() {
+    watch.expires_after(deadline_part());
+    watch.async_wait(
+        [self = shared_from_this(), number = watch_number](const boost::system::error_code& error) {
+          if (error || self->failed || number != self->watch_number) return;
+          const auto jobs = self->active; // giving up changes it
+          for (const auto& job : jobs)
+            self->look_at(*job);
+          if (!self->failed) self->keep_watch();
+        });
+  }
+  void end_watch() {
+    watch_number = 0;
+    watch.cancel();
+  }
+  // A few bytes before each break are no progress that anybody could wait for; nor does it count against a
+  // range that it waits for the decoders.
+  void look_at(Job& job) {
+    if (job.paused || job.position - job.progressed_to >= options.retry.progress) {
+      job.progressed_to = job.position;
+      job.parts_without = 0;
+    } else if (++job.parts_without + 1 >= deadline_parts) {
+      give_up(job);
+    }
+  }
+  void give_up(const Job& job) {
+    const auto waited = std::chrono::duration<double>(deadline_part() * job.parts_without).count();
+    fail({job.last_failure.code, source.display() + ": gave up after " + std::to_string(job.failures) +
+                                     " attempts in " + std::to_string(waited).substr(0, 4) +
+                                     " s: " + job.last_failure.message});
   }
 
   void start(const JobPtr& job);
@@ -119,6 +167,7 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     job->finished = true;
     incomplete.erase({job->order, job.get()});
     std::erase(active, job);
+    if (active.empty()) end_watch();
     note_rate(*job);
     if (trace != nullptr) {
       trace->complete("ranges", static_cast<unsigned>(job->order), job->suffix ? "tail" : "range",
@@ -146,6 +195,7 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
       });
     }
     active.clear();
+    end_watch();
     changed.cancel();
   }
 
@@ -282,8 +332,6 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
   const auto self = shared_from_this();
   unsigned failures = 0;
   unsigned immediate = 0;
-  std::optional<Clock::time_point> failing_since;
-  std::uint64_t failing_at = job->position;
   while (!job->finished && !failed) {
     const std::uint64_t before = job->position;
     auto failure = co_await attempt(job);
@@ -315,26 +363,18 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
       failures = 0;
       immediate = 0;
     }
-    // A few bytes before each break are no progress that anybody could wait for.
-    if (job->position - failing_at >= options.retry.progress) failing_since.reset();
+    ++job->failures;
+    job->last_failure = failure->failure;
     if (trace != nullptr) {
       trace->instant("ranges", static_cast<unsigned>(job->order), "retry", Clock::now(),
                      {{"reason", failure->failure.message}, {"position", std::to_string(job->position)}});
     }
     if (failure->verdict == Verdict::retry_now && ++immediate <= max_immediate_retries) continue;
     ++failures;
-    const auto now = Clock::now();
-    if (!failing_since) {
-      failing_since = now;
-      failing_at = job->position;
-    }
     const double jitter = std::uniform_real_distribution<double>(0.0, 1.0)(random);
     const auto delay = options.retry.delay(failures, jitter, failure->retry_after);
-    if (now + delay - *failing_since >= options.retry.deadline) {
-      const auto seconds = std::chrono::duration<double>(now - *failing_since).count();
-      std::string text = source.display() + ": gave up after " + std::to_string(failures) + " attempts in " +
-                         std::to_string(seconds).substr(0, 4) + " s: " + failure->failure.message;
-      fail({failure->failure.code, std::move(text)});
+    if (delay >= options.retry.deadline) { // the server asks for more time than there is
+      give_up(*job);
       co_return;
     }
     asio::steady_timer timer(context, delay);
@@ -384,6 +424,11 @@ awaitable<void> Transfer::State::run_hedge(JobPtr job) {
 void Transfer::State::start(const JobPtr& job) {
   active.push_back(job);
   job->started = Clock::now();
+  job->progressed_to = job->position;
+  if (watch_number == 0) {
+    watch_number = ++last_watch;
+    keep_watch();
+  }
   update_head();
   const auto self = shared_from_this();
   // Holds the job: its signals must outlive the coroutines that listen to them.
