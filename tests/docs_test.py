@@ -185,7 +185,7 @@ class RunTest(unittest.TestCase):
         for path in documents():
             for kind, _ in blocks(path.read_text()):
                 with self.subTest(path.relative_to(ROOT)):
-                    self.assertIn(kind, ("", "c", "java", "python", "diff", "sh", RUN, DEPLOY))
+                    self.assertIn(kind, ("", "c", "java", "js", "python", "diff", "sh", RUN, DEPLOY))
 
     def test_code_compiles(self):
         """The C example, in a function of its own."""
@@ -194,6 +194,16 @@ class RunTest(unittest.TestCase):
         text = f"#include <dlfcn.h>\n{include}\nvoid example(void) {{ {statement} }}\n"
         subprocess.run(["cc", "-x", "c", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", "-I", ROOT / "client", "-"],
                        input=text, text=True, check=True)
+
+    def test_java_compiles(self):
+        jar = build / "lib/tmpdump.jar"
+        if not shutil.which("javac") or not jar.exists():
+            self.skipTest("no JDK")
+        code, = [content for kind, content in blocks((ROOT / "README.md").read_text()) if kind == "java"]
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "Example.java"
+            path.write_text(f"class Example {{ static void example() {{ {code} }} }}")
+            subprocess.run(["javac", "-cp", jar, "-d", folder, path], check=True)
 
 
 class PagesTest(unittest.TestCase):

@@ -23,7 +23,7 @@ MOST_BYTES = 12_000_000
 OLDEST_GLIBC = (2, 17)  # what libtmpdump may need; Amazon Linux 2 has 2.26
 PROGRAMS = ("extensions/tmpdump-prefetch", "tmpdump/exec-wrapper", "bin/tmpdump")
 LIBRARIES = ("lib/libtmpdump.so", "lib/libtmpdump-preload.so")
-LINKS = {"humangraphics/lambda-exec-wrapper.sh": "../tmpdump/exec-wrapper"}
+LINKS = {"humangraphics/lambda-exec-wrapper.sh": "../tmpdump/exec-wrapper", "lib/libtmpdump.so.1": "libtmpdump.so"}
 FILES = {*PROGRAMS, *LIBRARIES, *LINKS, "java/lib/tmpdump.jar", "tmpdump/VERSION", "tmpdump/sbom.spdx.json"}
 MACHINES = {"x86_64": "Advanced Micro Devices X86-64", "arm64": "AArch64"}
 # Whose code is in every static program: a list of parts without them was not read from the linker.
@@ -69,6 +69,12 @@ class LayerTest(unittest.TestCase):
                 for name, target in LINKS.items():
                     self.assertTrue(stat.S_ISLNK(layer.modes[name]))
                     self.assertEqual(layer.files[name].decode(), target)
+
+    def test_what_was_linked_with_the_client_finds_it(self):
+        for layer in self.layers:
+            with self.subTest(layer.architecture):
+                soname = re.search(r"Library soname: \[(.*)\]", layer.elf(self.folder, "lib/libtmpdump.so", "-d"))[1]
+                self.assertIn(f"lib/{soname}", layer.files)
 
     def test_programs_are_static(self):
         for layer in self.layers:

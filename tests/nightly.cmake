@@ -6,6 +6,13 @@ if(NOT TMPDUMP_SANITIZE)
   add_test(NAME bench_invoke_nightly CONFIGURATIONS nightly
     COMMAND ${PROJECT_SOURCE_DIR}/dev bench invoke --quick)
   set_tests_properties(bench_invoke_nightly PROPERTIES LABELS nightly TIMEOUT 1800)
+  # At the level that README's command has, and the layer's programs compiled a second time.
+  add_test(NAME e2e_make_nightly CONFIGURATIONS nightly
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/e2e/make_test.py ${PROJECT_BINARY_DIR})
+  set_tests_properties(e2e_make_nightly PROPERTIES LABELS nightly TIMEOUT 1800 ENVIRONMENT TMPDUMP_NIGHTLY=1)
+  add_test(NAME layer_nightly CONFIGURATIONS nightly
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/layer_test.py ${PROJECT_BINARY_DIR} x86_64)
+  set_tests_properties(layer_nightly PROPERTIES LABELS nightly TIMEOUT 3600 ENVIRONMENT TMPDUMP_REBUILD=all)
   add_test(NAME soak_nightly CONFIGURATIONS nightly
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/soak_test.py ${PROJECT_BINARY_DIR})
   set_tests_properties(soak_nightly PROPERTIES LABELS nightly TIMEOUT 7200 ENVIRONMENT TMPDUMP_SOAK_STARTS=2000)

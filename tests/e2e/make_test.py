@@ -39,6 +39,14 @@ def commands():
     return [line.split("   #")[0].strip() for block in blocks for line in block.splitlines()]
 
 
+def moved_function():
+    """The wrapper and the bucket's variable of a function of the original layer: README's diff, before."""
+    diff, = re.findall(r"^```diff\n(.*?)^```$", (programs.ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    before = dict(re.findall(r"^- +(\w+): (\S+)$", diff, re.MULTILINE))
+    bucket, = [name for name, value in before.items() if value == BUCKET]
+    return before["AWS_LAMBDA_EXEC_WRAPPER"], bucket
+
+
 class MakeTest(case.LambdaTest):
     def setUp(self):
         super().setUp()
@@ -67,14 +75,14 @@ class MakeTest(case.LambdaTest):
         with zipfile.ZipFile(self.folder / name) as archive:
             return archive.namelist()
 
-    def start(self):
+    def start(self, wrapper, bucket_variable):
         function = programs.java_runtime(Path(shutil.which("java")).resolve().parents[1], "example.Function")
         runtime = {place: source for place, source in function.files.items() if place.startswith("runtime/")}
         function.files = {**runtime, "task/lib/app.jar": self.folder / "app.jar"}
         # As on Lambda, no home that JavaCPP could write to; nothing else is set for it.
         function.variables["JAVA_TOOL_OPTIONS"] = "-Duser.home=/proc/nowhere"
-        return self.start_function(programs.wrapped(function), self.origin.endpoint, TMPDUMP_URI=None, TMPDUMP_BUCKET=BUCKET,
-                                   AWS_LAMBDA_FUNCTION_NAME=FUNCTION)
+        return self.start_function(programs.wrapped(function, wrapper), self.origin.endpoint, TMPDUMP_URI=None,
+                                   AWS_LAMBDA_FUNCTION_NAME=FUNCTION, **{bucket_variable: BUCKET})
 
     def test_the_three_commands_and_a_jar_without_natives(self):
         self.run_line(f"aws s3 mb s3://{BUCKET}")
@@ -92,7 +100,12 @@ class MakeTest(case.LambdaTest):
         self.run_line(strip)
         self.assertEqual([name for name in self.entries("app.jar") if ".so" in name], [])
 
-        sandbox = self.start()
+        # As README has it, and with nothing changed in a function of the original layer but the layer.
+        for names in (("/opt/tmpdump/exec-wrapper", "TMPDUMP_BUCKET"), moved_function()):
+            with self.subTest(names):
+                self.answers(self.start(*names))
+
+    def answers(self, sandbox):
         answer = sandbox.invoke(deadline_s=PATIENCE_S)
         self.assertEqual((answer.status, json.loads(answer.body)), (200, ANSWER), sandbox.log.text())
         self.assert_in_order(sandbox.log, RUNTIME_STARTS, RUNTIME_NEXT)
