@@ -50,6 +50,9 @@ public:
     return {};
   }
 
+  // After end(false): where the next segment begins, to whoever reads the entry as one stream.
+  [[nodiscard]] bool is_at_block_boundary() const { return decode::is_at_block_boundary(*decoder_); }
+
 private:
   result<void> emit(Bytes bytes) {
     if (bytes.size() > wanted_ - made_)
@@ -88,7 +91,10 @@ result<void> read_segment(Bytes segment, const zip::Entry& entry, std::uint64_t 
   TMPDUMP_CHECK(pump.feed(segment));
   TMPDUMP_CHECK(pump.end(zstd || last));
   if (zstd) return check_frame(segment, share);
-  return last ? result<void>{} : check_flush(segment);
+  if (last) return {};
+  TMPDUMP_CHECK(check_flush(segment));
+  if (!pump.is_at_block_boundary()) return bad("its data end within a block");
+  return {};
 }
 
 result<void> read_segments(const ArchiveFile& archive, const zip::Entry& entry, std::uint64_t at,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # pack/: its pure parts, and the program as a person on a build machine uses it.
-tmpdump_test(pack_parts pack/parts_test.cpp pack/zip_writer_test.cpp tmpdump_pack tmpdump_zip_reader ZLIB::ZLIB
+tmpdump_test(pack_parts pack/parts_test.cpp pack/zip_writer_test.cpp tmpdump_pack tmpdump_zip_builder tmpdump_zip_reader ZLIB::ZLIB
   tmpdump::zstd)
 target_compile_definitions(pack_parts_test PRIVATE TMPDUMP_JAVACPP_LOG="${CMAKE_CURRENT_LIST_DIR}/pack/javacpp_debug.log")
 

@@ -3,6 +3,8 @@
 
 #include "decode/engines.h"
 
+#include <array>
+
 namespace tmpdump::decode {
 
 std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size) {
@@ -15,6 +17,20 @@ std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compress
     break;
   }
   return make_fast_inflate();
+}
+
+bool is_at_block_boundary(Decoder& decoder) {
+  static constexpr std::array<std::byte, 5> last_block{std::byte{1}, std::byte{0}, std::byte{0},
+                                                       std::byte{0xFF}, std::byte{0xFF}};
+  std::array<std::byte, 1> nothing{};
+  Bytes left(last_block);
+  for (;;) {
+    const auto step = decoder.decode(left, nothing);
+    if (!step || step->produced > 0) return false;
+    left = left.subspan(step->consumed);
+    if (step->finished) return left.empty();
+    if (step->consumed == 0) return false;
+  }
 }
 
 std::string_view inflate_engine() {

@@ -46,6 +46,10 @@ inline constexpr int max_zstd_window_log =
 // Smaller costs system calls and copies of the 32 KiB history, larger leaves a 1 MiB L2 cache.
 inline constexpr std::size_t output_buffer_size = std::size_t{256} * 1024;
 
+// Whether `decoder`, of deflate, which has used all it was given, is between two blocks and on a byte: then,
+// and only then, an empty last block (RFC 1951, 3.2.4) ends its stream. It is of no use afterwards.
+bool is_at_block_boundary(Decoder& decoder);
+
 // What inflates on this processor: "own, BMI2" or "own, portable".
 std::string_view inflate_engine();
 

@@ -2,7 +2,6 @@
 #include "prefetch/part_stream.h"
 
 #include <algorithm>
-#include <array>
 
 namespace tmpdump::prefetch {
 
@@ -168,7 +167,9 @@ result<void> PartStream::end_data() {
     const bool must_finish = part_.last || entry_.method != zip::Method::deflate;
     if (must_finish && !stream_finished_) return corrupt("the compressed data are cut short");
     if (!must_finish && stream_finished_) return corrupt("the compressed data end within a segment");
-    if (!must_finish) TMPDUMP_CHECK(check_block_boundary());
+    // Who reads the entry as one stream must find the next segment where we do.
+    if (!must_finish && !decode::is_at_block_boundary(*decoder_))
+      return corrupt("a segment's data end within a block; pack the archive again");
     decoder_.reset();
   }
   if (written_ != part_.size) {
@@ -176,23 +177,6 @@ result<void> PartStream::end_data() {
                    std::to_string(part_.size));
   }
   return {};
-}
-
-// Who reads the entry as one stream must find the next segment where we do: the data end between two blocks,
-// on a byte. There, and nowhere else, an empty last block (RFC 1951, 3.2.4) ends the stream.
-result<void> PartStream::check_block_boundary() {
-  static constexpr std::array<std::byte, 5> last_block{std::byte{1}, std::byte{0}, std::byte{0},
-                                                       std::byte{0xFF}, std::byte{0xFF}};
-  std::array<std::byte, 1> nothing{};
-  Bytes left(last_block);
-  for (;;) {
-    const auto step = decoder_->decode(left, nothing);
-    if (!step || step->produced > 0) break;
-    left = left.subspan(step->consumed);
-    if (step->finished && left.empty()) return {};
-    if (step->finished || step->consumed == 0) break;
-  }
-  return corrupt("a segment's data end within a block; pack the archive again");
 }
 
 } // namespace tmpdump::prefetch

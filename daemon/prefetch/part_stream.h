@@ -41,7 +41,6 @@ private:
   result<void> decode(Bytes& bytes, MutableBytes scratch);
   result<void> emit(Bytes bytes);
   result<void> end_data();
-  result<void> check_block_boundary();
   // Moves bytes from the front of `bytes` to held_ until it has `wanted`; true when it has.
   bool hold(Bytes& bytes, std::size_t wanted);
 

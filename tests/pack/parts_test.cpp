@@ -3,6 +3,7 @@
 #include "cli/globs.h"
 #include "pack/codec.h"
 #include "pack/debug_log.h"
+#include "pack/entry_reader.h"
 #include "pack/from_log.h"
 #include "pack/item.h"
 #include "pack/pack.h"
@@ -10,6 +11,8 @@
 #include "pack/sources.h"
 #include "pack/system_libraries.h"
 #include "support/catch.h"
+#include "support/scratch_directory.h"
+#include "support/zip_builder.h"
 
 #include <zlib.h>
 
@@ -125,7 +128,8 @@ TEST_CASE("what a log means for the archive: sources, order, classes") {
 }
 
 TEST_CASE("a profile is paths in their order of use") {
-  const auto profile = parse_profile("# used by main()\n\n /tmp/lib/b.so\r\nlib/a b.so # second\n/tmp/\nlib/none");
+  const auto profile =
+      parse_profile("# used by main()\n\n /tmp/lib/b.so\r\nlib/a b.so # second\n/tmp/\nlib/none");
   CHECK(profile == std::vector<std::string>{"lib/b.so", "lib/a b.so", "lib/none"});
   const Order order = order_by(profile, {"lib/a b.so", "lib/b.so", "lib/c.so"});
   CHECK(order.positions == std::vector<std::size_t>{1, 0, 2});
@@ -187,6 +191,49 @@ TEST_CASE("what is no whole deflate stream is refused") {
     Buffer cut(packed->begin(), packed->begin() + static_cast<std::ptrdiff_t>(length));
     CAPTURE(length);
     CHECK_FALSE(make_continuable(cut).has_value());
+  }
+}
+
+TEST_CASE(
+    "a segment that ends within a block is refused as the reader refuses it, whatever its last bytes are") {
+  constexpr std::uint32_t segment = 65536;
+  std::string content = noise(100'000, 1, 256);
+  const std::string empty_block("\0\0\xFF\xFF", 4);
+  content.replace(segment - 4, 4, empty_block);
+  // A stored block (RFC 1951, 3.2.4) that announces `length` bytes.
+  const auto stored = [](unsigned length, std::string_view bytes) {
+    std::string block(1, '\0');
+    for (const unsigned field : {length, ~length}) {
+      block.push_back(static_cast<char>(field & 0xFFU));
+      block.push_back(static_cast<char>(field >> 8U & 0xFFU));
+    }
+    return block.append(bytes);
+  };
+  const unsigned more = GENERATE(0U, 1U); // 1: what an unzip takes for the next segment's first byte
+  const std::string_view share = std::string_view(content).substr(0, segment);
+  const std::string first =
+      stored(60'000, share.substr(0, 60'000)) + stored(5536 + more, share.substr(60'000));
+  const std::string end = std::string(1, '\0') + empty_block;
+  test::ZipBuilder builder;
+  builder.add_packed("lib/x.so", content,
+                     {more == 0 ? first + end : first,
+                      test::deflate_segment(std::string_view(content).substr(segment), 6, true)},
+                     {.segment_bytes = segment});
+  const test::ScratchDirectory scratch;
+  scratch.write("a.zip", builder.build().bytes);
+  const auto archive = ArchiveFile::open(scratch.path("a.zip")).value();
+  const auto directory = archive.directory().value();
+  std::string read;
+  const auto outcome = read_content(archive, directory.entries.at(0), [&](Bytes bytes) {
+    read.append(text_of(bytes));
+    return result<void>{};
+  });
+  if (more == 0) {
+    CHECK(outcome.has_value());
+    CHECK(read == content);
+  } else {
+    REQUIRE(outcome.has_error());
+    CHECK(outcome.error().message.find("within a block") != std::string::npos);
   }
 }
 
