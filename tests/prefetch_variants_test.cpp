@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Of a library's variants one is fetched, and it is the one that runs.
+#include "fetch/range_plan.h"
 #include "support/pipeline.h"
 
 #include <dlfcn.h>
@@ -65,6 +66,25 @@ TEST_CASE("the other variants' bytes are not asked for") {
     CHECK(pipeline.tree().at("lib/libvariant.so").content ==
           noise(6 * mib, static_cast<std::uint64_t>(level)));
     CHECK(pipeline.bytes_asked() < 6 * mib + 256 * kib);
+  }
+}
+
+TEST_CASE("what is asked for before anything is known is all that can be too much") {
+  Archive archive;
+  for (const auto& [level, path] : levels)
+    archive.stored(path, noise(8 * mib, static_cast<std::uint64_t>(level)));
+  std::uint64_t front = 0;
+  for (const auto& slice : fetch::speculative_front())
+    front += slice.length;
+  REQUIRE(front + 8 * mib < 8 * mib * std::size(levels));
+  for (const auto& [level, path] : levels) {
+    Pipeline pipeline;
+    pipeline.holds(archive);
+    pipeline.settings.cpu = level;
+    REQUIRE(pipeline.fetch());
+    CHECK(pipeline.tree().at("lib/libvariant.so").content ==
+          noise(8 * mib, static_cast<std::uint64_t>(level)));
+    CHECK(pipeline.bytes_asked() <= front + 8 * mib + 256 * kib);
   }
 }
 
