@@ -217,7 +217,7 @@ class Report(unittest.TestCase):
         self.assertEqual(goals.goals(data), [("face, lambda, 2cores: tmpdump / s5cmd-ripunzip", 0.4, 0.5),
                                              ("one, free, 2cores: tmpdump / curl", 2.0, 1.05),
                                              ("everywhere: peak RSS, MB", 60.0, goals.RSS_MB)])
-        self.assertIn("tmpdump / curl | 2.00 | 1.05 | missed |", goals.markdown(data))
+        self.assertIn("tmpdump / curl | 2.000 | 1.050 | missed |", goals.markdown(data))
 
 
 class Plan(unittest.TestCase):
