@@ -260,6 +260,39 @@ TEST_CASE("a directory has its own mode, also when a file in it comes at the sam
   }
 }
 
+TEST_CASE("removed is what was made: that file, an empty directory, and nothing through a symlink") {
+  const ScratchDirectory scratch;
+  const auto destination = open_ok(scratch, GENERATE(PathLookup::best, PathLookup::walk));
+  const auto inode = [&](const std::string& path) {
+    struct stat status {};
+    REQUIRE(::lstat(scratch.path(path).c_str(), &status) == 0);
+    return static_cast<std::uint64_t>(status.st_ino);
+  };
+  REQUIRE(ok(put(destination, "lib/a.so", "a")));
+  REQUIRE(ok(put(destination, "lib/b.so", "b")));
+  REQUIRE(ok(destination.make_symlink("link.so", "lib/a.so")));
+  scratch.make_directory("outside");
+  scratch.write("outside/precious", "x");
+  scratch.symlink("../outside", "dest/out");
+  const auto a = inode("dest/lib/a.so");
+
+  destination.remove("lib", 0); // not empty
+  destination.remove("lib/b.so", a);
+  destination.remove("out/precious", inode("outside/precious"));
+  destination.remove("../outside/precious", inode("outside/precious"));
+  destination.remove("no/such/file", a);
+  CHECK(scratch.list("dest/lib") == std::vector<std::string>{"a.so", "b.so"});
+  CHECK(scratch.exists("outside/precious"));
+  CHECK_FALSE(scratch.exists("dest/no"));
+
+  destination.remove("link.so", inode("dest/link.so"));
+  destination.remove("lib/a.so", a);
+  destination.remove("lib/b.so", inode("dest/lib/b.so"));
+  destination.remove("lib", 0);
+  CHECK_FALSE(scratch.exists("dest/link.so"));
+  CHECK_FALSE(scratch.exists("dest/lib"));
+}
+
 TEST_CASE("clean_up leaves nothing of ours, and nothing of others is touched") {
   const ScratchDirectory scratch;
   {

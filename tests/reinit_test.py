@@ -123,8 +123,24 @@ class ReinitTest(case.ExtensionTest):
         ready = self.finish(self.start_here())
         self.assertEqual(ready["kept"], 0)
         self.assertNotEqual(published(self.destination)[1], etag)
-        found = archives.found(self.destination)
-        self.assertEqual(archives.difference({path: found[path] for path in found if path in other}, other), "")
+        self.assertEqual(archives.difference(archives.found(self.destination), other), "")
+        self.assert_nothing_left_over()
+
+    def test_what_another_archive_does_not_have_is_removed_and_nothing_else(self):
+        def text(content):
+            return "file", 0o644, content.encode()
+
+        archives.write(self.archive, {"a/b/old": text("old"), "a/link": ("link", 0o777, b"b/old"), "both": text("1"),
+                                      "mine/theirs": text("x"), "replaced": text("by the archive")})
+        self.finish(self.start_here())
+        (self.destination / "mine" / "other").write_text("the function's")
+        os.unlink(self.destination / "replaced")
+        (self.destination / "replaced").write_text("the function's")
+        # A file where there was a folder that had no entry of its own.
+        archives.write(self.archive, {"a": text("new"), "both": text("2")})
+        self.finish(self.start_here())
+        found = {path: content.decode() for path, (kind, _, content) in archives.found(self.destination).items() if kind == "file"}
+        self.assertEqual(found, {"a": "new", "both": "2", "mine/other": "the function's", "replaced": "the function's"})
         self.assert_nothing_left_over()
 
     def test_what_somebody_changed_is_fetched_again(self):

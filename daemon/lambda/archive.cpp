@@ -6,6 +6,9 @@
 #include "s3/http_source.h"
 
 #include <algorithm>
+#include <functional>
+#include <map>
+#include <unordered_map>
 
 namespace tmpdump::lambda {
 
@@ -38,12 +41,41 @@ result<void> Archive::open_source() {
   return {};
 }
 
+// What a predecessor published of another archive and this one does not have: somebody could load it, and a
+// folder could stand where a file belongs. Before the listing, since after it nobody would know.
+void Archive::remove_what_is_gone(const std::optional<manifest::Previous>& previous,
+                                  const zip::Directory& directory) const {
+  if (!previous) return;
+  std::unordered_map<std::string_view, bool> has; // path -> is a directory
+  for (const auto& entry : directory.entries)
+    has.emplace(entry.path, entry.kind == zip::Kind::directory);
+  std::map<std::string, std::uint64_t, std::greater<>> gone; // what is in a folder before the folder
+  for (const auto& entry : previous->entries) {
+    if (entry.state != TMPDUMP_ENTRY_PUBLISHED) continue;
+    const bool was_directory = entry.listed.kind == zip::Kind::directory;
+    const auto found = has.find(entry.listed.path);
+    if (found != has.end() && found->second == was_directory) continue;
+    gone.emplace(entry.listed.path, entry.inode);
+    // Folders without an entry, which are there for what is in them.
+    for (std::size_t slash = entry.listed.path.rfind('/'); slash != std::string::npos && slash > 0;
+         slash = entry.listed.path.rfind('/', slash - 1)) {
+      std::string parent = entry.listed.path.substr(0, slash);
+      if (!has.contains(parent) || !has.at(parent)) gone.emplace(std::move(parent), 0);
+    }
+  }
+  for (const auto& [path, inode] : gone)
+    destination_->remove(path, inode);
+}
+
 // The manifest learns what there is; what a predecessor left whole need not be fetched.
 result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& object,
                                                      const zip::Directory& directory,
                                                      std::vector<const zip::Entry*> wanted) {
   if (listed_) {
     if (const auto restarted = manifest_.restart(); !restarted) return local(restarted.error());
+    remove_what_is_gone(manifest::read_previous(around_.destination), directory);
+  } else {
+    remove_what_is_gone(manifest_.previous(), directory);
   }
   listed_ = true;
   first_entry_ = directory.entries.data();

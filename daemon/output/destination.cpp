@@ -98,6 +98,16 @@ result<void> Destination::make_symlink(std::string_view path, std::string_view t
   return moved;
 }
 
+void Destination::remove(std::string_view path, std::uint64_t inode) const {
+  if (!check_path(*directories_, path)) return;
+  const auto place = find_existing(*directories_, path);
+  struct stat status {};
+  if (!place || ::fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  const bool is_directory = S_ISDIR(status.st_mode);
+  if (!is_directory && status.st_ino != inode) return;
+  static_cast<void>(::unlinkat(place->directory, place->name.c_str(), is_directory ? AT_REMOVEDIR : 0));
+}
+
 result<std::uint64_t> Destination::free_space() const {
   struct statvfs status {};
   if (::fstatvfs(directories_->dest.get(), &status) != 0)

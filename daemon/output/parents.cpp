@@ -36,13 +36,14 @@ UniqueFd open_or_make(const Directories& directories, int directory, const std::
 }
 
 // Component by component with O_NOFOLLOW, which holds for the last component of an open only.
-result<UniqueFd> walk(const Directories& directories, std::string_view path) {
+template <class Open>
+result<UniqueFd> walk(const Directories& directories, std::string_view path, Open open) {
   UniqueFd current;
   for (std::size_t begin = 0; begin <= path.size();) {
     const std::size_t end = std::min(path.find('/', begin), path.size());
     const std::string name(path.substr(begin, end - begin));
     const int parent = current ? current.get() : directories.dest.get();
-    UniqueFd next = open_or_make(directories, parent, name);
+    UniqueFd next = open(parent, name);
     if (!next) return not_a_directory(directories, parent, name, path.substr(0, end), errno);
     current = std::move(next);
     begin = end + 1;
@@ -74,6 +75,27 @@ result<void> check_path(const Directories& directories, std::string_view path) {
   return {};
 }
 
+std::optional<Place> find_existing(const Directories& directories, std::string_view path) {
+  const std::size_t slash = path.rfind('/');
+  Place place;
+  place.name = path.substr(slash + 1); // npos + 1 is 0
+  place.directory = directories.dest.get();
+  if (slash == std::string_view::npos) return place;
+  const std::string parent(path.substr(0, slash));
+  if (directories.openat2) {
+    place.owned = UniqueFd(open_beneath(directories.dest.get(), parent));
+  } else if (auto found = walk(directories, parent,
+                               [](int directory, const std::string& name) {
+                                 return UniqueFd(::openat(directory, name.c_str(), path_flags));
+                               });
+             found.has_value()) {
+    place.owned = std::move(*found);
+  }
+  if (!place.owned) return std::nullopt;
+  place.directory = place.owned.get();
+  return place;
+}
+
 result<Place> find_place(const Directories& directories, std::string_view path) {
   const std::size_t slash = path.rfind('/');
   Place place;
@@ -87,7 +109,9 @@ result<Place> find_place(const Directories& directories, std::string_view path) 
   // Whatever the kernel did not like (a missing directory, a symlink, a file, a path beyond PATH_MAX), the
   // walk either mends it or names the component.
   if (!place.owned) {
-    TMPDUMP_TRY(place.owned, walk(directories, parent));
+    TMPDUMP_TRY(place.owned, walk(directories, parent, [&](int directory, const std::string& name) {
+                  return open_or_make(directories, directory, name);
+                }));
   }
   place.directory = place.owned.get();
   return place;

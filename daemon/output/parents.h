@@ -4,6 +4,8 @@
 
 #include "output/directories.h"
 
+#include <optional>
+
 namespace tmpdump::output {
 
 struct Place {
@@ -20,6 +22,9 @@ result<void> check_path(const Directories& directories, std::string_view path);
 
 // Makes missing parents with mode 0755. `path` has passed check_path().
 result<Place> find_place(const Directories& directories, std::string_view path);
+
+// The same without making anything. Nothing: there is no such directory.
+std::optional<Place> find_existing(const Directories& directories, std::string_view path);
 
 // Why `name` in `directory`, reached as `path`, is not the directory that was expected.
 Failure not_a_directory(const Directories& directories, int directory, const std::string& name,
