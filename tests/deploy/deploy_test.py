@@ -61,6 +61,16 @@ class TemplateTest(unittest.TestCase):
             with self.subTest(template.relative_to(ROOT)):
                 self.assertEqual(run("cfn-lint", "--", template), "")
 
+    def test_what_functions_use_is_never_taken_from_them(self):
+        text = (ROOT / "cfn-deploy.yml").read_text()
+        resources = re.findall(r"^  (\w+):\n    Type: (\S+)\n((?:    .*\n|\n)*)", text[text.index("\nResources:"):], re.MULTILINE)
+        kept = {name: body for name, kind, body in resources if kind.startswith("AWS::Lambda::LayerVersion")}
+        self.assertEqual(len(kept), 4, resources)
+        for name, body in kept.items():
+            with self.subTest(name):
+                self.assertIn("    DeletionPolicy: Retain\n", body)
+                self.assertIn("    UpdateReplacePolicy: Retain\n", body)
+
     def test_cfn_lint_would_notice(self):
         with tempfile.TemporaryDirectory() as folder:
             wrong = Path(folder) / "wrong.yml"
