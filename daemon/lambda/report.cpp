@@ -108,14 +108,15 @@ std::string metrics_line(const RunReport& report, std::string_view function_name
   const json::object directive{{"Namespace", "tmpdump"},
                                {"Dimensions", json::array{json::array{"FunctionName"}}},
                                {"Metrics", metrics}};
-  return json::serialize(json::object{
-      {"_aws", json::object{{"Timestamp", unix_ms}, {"CloudWatchMetrics", json::array{directive}}}},
-      {"FunctionName", function_name},
-      {"Bytes", report.summary.received},
-      {"Requests", report.summary.requests},
-      {"Retries", report.summary.retries},
-      {"Hedges", report.summary.hedges},
-      {"PeakMemory", report.peak_memory}});
+  return with_member(json::object{{"_aws", json::object{{"Timestamp", unix_ms},
+                                                        {"CloudWatchMetrics", json::array{directive}}}},
+                                  {"FunctionName", function_name},
+                                  {"Bytes", report.summary.received},
+                                  {"Requests", report.summary.requests},
+                                  {"Retries", report.summary.retries},
+                                  {"Hedges", report.summary.hedges},
+                                  {"PeakMemory", report.peak_memory}},
+                     "TimeToReady", milliseconds(report.exec, report.summary.ready));
 }
 
 } // namespace tmpdump::lambda
