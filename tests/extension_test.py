@@ -318,6 +318,41 @@ class LogTest(StoryTest):
         self.assertEqual(metrics["TimeToReady"], ready["ms"]["ready"])
         self.assertEqual((metrics["FunctionName"], metrics["Bytes"]), ("my-function", ready["bytes"]))
 
+    def assert_levels(self, prefetch, *expected):
+        lines = [json.loads(line) for line in prefetch.log.text().splitlines()]
+        self.assertEqual([(line.get("level"), line.get("event")) for line in lines], list(expected))
+
+    def test_level_of_ready(self):
+        self.put_archive()
+        origin = self.start_origin()
+        for level, lines in (("error", []), ("warn", []), ("info", [("info", "tmpdump.ready")]),
+                             (None, [("info", "tmpdump.ready")])):
+            with self.subTest(level=level):
+                self.assert_levels(self.run_to_next(origin, TMPDUMP_LOG=level), *lines)
+        prefetch = self.run_to_next(origin, TMPDUMP_LOG="debug")
+        for event in ("processor", "registered", "directory", "ready"):
+            prefetch.event(f"tmpdump.{event}")
+
+    def test_level_of_what_is_tolerated(self):
+        origin = self.start_origin()
+        for level, lines in (("error", []), ("warn", [("warn", "tmpdump.missing")]), ("info", [("warn", "tmpdump.missing")])):
+            with self.subTest(level=level):
+                self.assert_levels(self.run_to_next(origin, TMPDUMP_LOG=level), *lines)
+
+    def test_errors_at_any_level(self):
+        origin = self.start_origin()
+        for level in ("error", "warn", "info"):
+            with self.subTest(level=level):
+                prefetch = self.start(self.start_api(), origin.endpoint, TMPDUMP_LOG=level, TMPDUMP_ON_MISSING="fail")
+                self.assert_failure(prefetch, 1, "Tmpdump.NotFound", "function.zip")
+                self.assert_levels(prefetch, ("error", "tmpdump.failed"))
+
+    def test_metrics_at_any_level(self):
+        """They were asked for by a variable of their own."""
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(), TMPDUMP_LOG="error", TMPDUMP_METRICS="emf")
+        self.assertIn("_aws", json.loads(prefetch.log.text()))
+
 
 class EndTest(StoryTest):
     """SHUTDOWN and SIGTERM at random moments: status 0, at once, nothing half-written, everybody told."""

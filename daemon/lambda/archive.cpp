@@ -12,15 +12,15 @@ namespace tmpdump::lambda {
 using boost::asio::awaitable;
 
 Archive::Archive(boost::asio::io_context& context, const config::Options& options, manifest::Writer& manifest,
-                 const Surroundings& surroundings)
-    : context_(context), options_(options), manifest_(manifest), around_(surroundings) {}
+                 const Surroundings& surroundings, const Log& log)
+    : context_(context), options_(options), manifest_(manifest), around_(surroundings), log_(log) {}
 
 Archive::~Archive() {
   if (destination_) destination_->clean_up();
 }
 
 void Archive::debug(std::string_view event, std::string_view detail) const {
-  if (options_.log == config::LogLevel::debug) around_.print(debug_line(event, detail));
+  if (log_.says(config::LogLevel::debug)) log_.say(debug_line(event, detail));
 }
 
 result<void> Archive::open_source() {
@@ -107,7 +107,7 @@ result<void> Archive::finish(const prefetch::Summary& summary) {
   if (options_.trace_file.empty()) return {};
   // Everything is there and who waited has been told: a trace that cannot be written ends nothing.
   if (const auto written = trace_.write(options_.trace_file); !written)
-    around_.print(warning_line("trace", written.error().message));
+    log_.say(warning_line("trace", written.error().message));
   return {};
 }
 
