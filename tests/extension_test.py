@@ -11,6 +11,8 @@ import time
 from extension_harness import archives, case
 from extension_harness.api import EXIT_ERROR, INIT_ERROR, NEXT, REGISTER, REGISTERED, Answer
 from extension_harness.case import DAEMON_DIED, DEADLINE_S, FAILED, OK, SECRET_KEY, TOKEN
+from extension_harness.credentials import Credentials
+from extension_harness.moody_origin import MoodyOrigin
 
 SHUTDOWN_S = 0.2  # promised: Lambda kills who takes longer; half of all ends must keep it on any machine
 END_S = 1.0  # of a single one: the machine that tests may be busy
@@ -317,6 +319,41 @@ class LogTest(StoryTest):
         ready = prefetch.event("tmpdump.ready")
         self.assertEqual(metrics["TimeToReady"], ready["ms"]["ready"])
         self.assertEqual((metrics["FunctionName"], metrics["Bytes"]), ("my-function", ready["bytes"]))
+
+    def details(self, prefetch, event):
+        return [line["detail"] for line in prefetch.log.objects(f"tmpdump.{event}")]
+
+    def test_debug_tells_what_was_in_the_way(self):
+        self.put_archive()
+        credentials = Credentials("old" + TOKEN, TOKEN)
+        self.addCleanup(credentials.close)
+        origin = MoodyOrigin(self.archive.read_bytes(), "eu-central-1", TOKEN, busy=3)
+        self.addCleanup(origin.close)
+        prefetch = self.run_to_next(
+            origin, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, AWS_CONTAINER_CREDENTIALS_FULL_URI=credentials.uri,
+            AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRET_KEY[::-1])
+        self.assert_all_there()
+        self.assertEqual(self.details(prefetch, "region"), ["from: us-east-1; to: eu-central-1"])
+        self.assertEqual(self.details(prefetch, "keys"), ["reason: the ones before were refused"])
+        self.assertEqual(len(credentials.asked), 2)
+        retries = self.details(prefetch, "retry")
+        self.assertEqual(len(retries), prefetch.event("tmpdump.ready")["retries"])
+        for what in ("HTTP 301 PermanentRedirect", "HTTP 400 ExpiredToken", "HTTP 503 SlowDown"):
+            self.assertRegex("\n".join(retries), rf"(?m)^range \d; reason: .*{what}.*; position: \d+$")
+        for secret in (SECRET_KEY, TOKEN, SECRET_KEY[::-1], "Signature="):
+            self.assertNotIn(secret, prefetch.log.text())
+
+    def test_debug_tells_of_hedges(self):
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(first_byte_ms=600))
+        hedges = self.details(prefetch, "hedge")
+        self.assertIn("range 0; position: 0", hedges)  # all waits for the directory: it is asked for again after 100 ms
+        self.assertEqual(len(hedges), prefetch.event("tmpdump.ready")["hedges"])
+
+    def test_without_debug_no_steps(self):
+        self.put_archive()
+        self.assert_levels(self.run_to_next(self.start_origin(first_byte_ms=600), TMPDUMP_LOG="info",
+                                            TMPDUMP_TRACE=str(self.folder / "trace.json")), ("info", "tmpdump.ready"))
 
     def assert_levels(self, prefetch, *expected):
         lines = [json.loads(line) for line in prefetch.log.text().splitlines()]

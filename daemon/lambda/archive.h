@@ -43,6 +43,8 @@ public:
 
 private:
   void debug(std::string_view event, std::string_view detail) const;
+  // Null when nobody wants to know.
+  Trace* trace();
   result<void> open_source();
   prefetch::Observer observe();
   result<std::vector<const zip::Entry*>> list(const fetch::ObjectInfo& object,
