@@ -5,13 +5,17 @@ import random
 import re
 import signal
 import socket
+import statistics
 import time
 
 from extension_harness import archives, case
 from extension_harness.api import EXIT_ERROR, INIT_ERROR, NEXT, REGISTER, REGISTERED, Answer
 from extension_harness.case import DAEMON_DIED, DEADLINE_S, FAILED, OK, SECRET_KEY, TOKEN
+from extension_harness.credentials import Credentials
+from extension_harness.moody_origin import MoodyOrigin
 
-END_S = 1.0  # promised: 0.2 s; the machine that tests may be busy
+SHUTDOWN_S = 0.2  # promised: Lambda kills who takes longer; half of all ends must keep it on any machine
+END_S = 1.0  # of a single one: the machine that tests may be busy
 FAREWELL_S = 0.15  # for an end in order; a machine too busy for that cuts it off (faults_test.py: a thread that hangs)
 
 
@@ -71,6 +75,23 @@ class LifeTest(StoryTest):
         self.start(api, f"http://127.0.0.1:{origin.getsockname()[1]}")
         api.wait_for(REGISTER)
         self.assertEqual((seen[0][:8], seen[0][24], len(seen[0])), (b"tmpdump\n", 1, 4096))
+
+    def test_connects_to_the_origin_while_register_is_on_its_way(self):
+        origin = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(origin.close)
+        origin.settimeout(4)  # an answer that takes 5 s comes too late
+        seen = []
+
+        def answer_once_the_origin_has_seen_us():
+            connection, _ = origin.accept()
+            self.addCleanup(connection.close)
+            seen.append(connection)
+        api = self.start_api(on_register=answer_once_the_origin_has_seen_us)
+        prefetch = self.start(api, f"http://127.0.0.1:{origin.getsockname()[1]}")
+        prefetch.log.wait_for("tmpdump.registered", DEADLINE_S)
+        self.assertEqual(len(seen), 1)
+        prefetch.terminate()
+        self.assertEqual(prefetch.status(), 0, prefetch.log.text())
 
     def test_does_not_hold_init(self):
         self.put_archive()
@@ -234,6 +255,20 @@ class FailureTest(StoryTest):
         self.assertEqual(api.paths(), [REGISTER, NEXT, EXIT_ERROR])
         self.assertEqual(self.wait_beside().result()[0], FAILED)
 
+    def test_waiters_are_failed_before_lambda_has_answered(self):
+        """Whoever waits must not wait for Lambda too: its answer is held until they have theirs."""
+        self.corrupt()
+        for hold_init, path in (("1", INIT_ERROR), ("0", EXIT_ERROR)):
+            with self.subTest(path=path):
+                waiting, heard = [], []
+                api = self.start_api(on_register=lambda w=waiting: w.append(self.wait_beside()),
+                                     on_error=lambda w=waiting, h=heard: h.append(w[0].result()))
+                prefetch = self.start(api, self.start_origin(total_mbps=16).endpoint, TMPDUMP_HOLD_INIT=hold_init)
+                # One line: had the waiter waited for the answer, the extension would have given it up and said so.
+                failure = self.assert_failure(prefetch, 1, "Tmpdump.BadArchive")
+                api.wait_for(path)
+                self.assertEqual(heard, [(FAILED, failure["message"])])
+
     def test_nowhere_to_put_it(self):
         self.destination.rmdir()
         self.destination.write_text("a file")
@@ -241,6 +276,119 @@ class FailureTest(StoryTest):
         prefetch = self.start(api, "http://127.0.0.1:1")
         self.assert_failure(prefetch, 1, "Tmpdump.IO", str(self.destination))
         self.assert_report(api.wait_for(INIT_ERROR), "Tmpdump.IO", str(self.destination))
+
+
+class LogTest(StoryTest):
+    """What the function's log gets, and that TMPDUMP_LOG decides it."""
+
+    def run_to_next(self, origin, **variables):
+        api = self.start_api()
+        prefetch = self.start(api, origin.endpoint, **variables)
+        api.wait_for(NEXT)
+        api.shut_down()
+        self.assertEqual(prefetch.status(), 0, prefetch.log.text())
+        return prefetch
+
+    def test_ready_line(self):
+        self.put_archive()
+        # Slow enough that register has been answered before all is there.
+        ready = self.run_to_next(self.start_origin(first_byte_ms=50)).event("tmpdump.ready")
+        self.assertEqual(set(ready), {"level", "event", "version", "uri", "etag", "bytes", "unpacked_bytes", "files", "kept",
+                                      "requests", "connections", "retries", "hedges", "peak_memory_bytes", "ms"})
+        at = ready["ms"]
+        self.assertEqual(set(at), {"registered", "connected", "first_byte", "directory", "first_file", "ready"})
+        self.assertLessEqual(0, at["registered"])
+        self.assertLessEqual(at["registered"], at["ready"])
+        in_order = [at[phase] for phase in ("connected", "first_byte", "directory", "first_file", "ready")]
+        self.assertEqual(in_order, sorted(in_order))
+        self.assertEqual(ready["files"], sum(kind != "folder" for kind, _, _ in self.wanted.values()))
+        self.assertEqual(ready["unpacked_bytes"],
+                         sum(len(content) for _, _, content in self.wanted.values()))
+
+    def test_metrics(self):
+        """As CloudWatch reads it: metrics and dimensions are members of the object that names them."""
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(), TMPDUMP_METRICS="emf", AWS_LAMBDA_FUNCTION_NAME="my-function")
+        (line,) = prefetch.log.all('"_aws"')
+        metrics = json.loads(line.text)
+        (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+        for metric in directive["Metrics"]:
+            self.assertIsInstance(metrics.get(metric["Name"]), (int, float), metric)
+        for dimension in sum(directive["Dimensions"], []):
+            self.assertIsInstance(metrics.get(dimension), str, dimension)
+        ready = prefetch.event("tmpdump.ready")
+        self.assertEqual(metrics["TimeToReady"], ready["ms"]["ready"])
+        self.assertEqual((metrics["FunctionName"], metrics["Bytes"]), ("my-function", ready["bytes"]))
+
+    def details(self, prefetch, event):
+        return [line["detail"] for line in prefetch.log.objects(f"tmpdump.{event}")]
+
+    def test_debug_tells_what_was_in_the_way(self):
+        self.put_archive()
+        credentials = Credentials("old" + TOKEN, TOKEN)
+        self.addCleanup(credentials.close)
+        origin = MoodyOrigin(self.archive.read_bytes(), "eu-central-1", TOKEN, busy=3)
+        self.addCleanup(origin.close)
+        prefetch = self.run_to_next(
+            origin, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None, AWS_CONTAINER_CREDENTIALS_FULL_URI=credentials.uri,
+            AWS_CONTAINER_AUTHORIZATION_TOKEN=SECRET_KEY[::-1])
+        self.assert_all_there()
+        self.assertEqual(self.details(prefetch, "region"), ["from: us-east-1; to: eu-central-1"])
+        self.assertEqual(self.details(prefetch, "keys"), ["reason: the ones before were refused"])
+        self.assertEqual(len(credentials.asked), 2)
+        retries = self.details(prefetch, "retry")
+        self.assertEqual(len(retries), prefetch.event("tmpdump.ready")["retries"])
+        for what in ("HTTP 301 PermanentRedirect", "HTTP 400 ExpiredToken", "HTTP 503 SlowDown"):
+            self.assertRegex("\n".join(retries), rf"(?m)^range \d; reason: .*{what}.*; position: \d+$")
+        for secret in (SECRET_KEY, TOKEN, SECRET_KEY[::-1], "Signature="):
+            self.assertNotIn(secret, prefetch.log.text())
+
+    def test_debug_tells_of_hedges(self):
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(first_byte_ms=600))
+        hedges = self.details(prefetch, "hedge")
+        self.assertIn("range 0; position: 0", hedges)  # all waits for the directory: it is asked for again after 100 ms
+        self.assertEqual(len(hedges), prefetch.event("tmpdump.ready")["hedges"])
+
+    def test_without_debug_no_steps(self):
+        self.put_archive()
+        self.assert_levels(self.run_to_next(self.start_origin(first_byte_ms=600), TMPDUMP_LOG="info",
+                                            TMPDUMP_TRACE=str(self.folder / "trace.json")), ("info", "tmpdump.ready"))
+
+    def assert_levels(self, prefetch, *expected):
+        lines = [json.loads(line) for line in prefetch.log.text().splitlines()]
+        self.assertEqual([(line.get("level"), line.get("event")) for line in lines], list(expected))
+
+    def test_level_of_ready(self):
+        self.put_archive()
+        origin = self.start_origin()
+        for level, lines in (("error", []), ("warn", []), ("info", [("info", "tmpdump.ready")]),
+                             (None, [("info", "tmpdump.ready")])):
+            with self.subTest(level=level):
+                self.assert_levels(self.run_to_next(origin, TMPDUMP_LOG=level), *lines)
+        prefetch = self.run_to_next(origin, TMPDUMP_LOG="debug")
+        for event in ("processor", "registered", "directory", "ready"):
+            prefetch.event(f"tmpdump.{event}")
+
+    def test_level_of_what_is_tolerated(self):
+        origin = self.start_origin()
+        for level, lines in (("error", []), ("warn", [("warn", "tmpdump.missing")]), ("info", [("warn", "tmpdump.missing")])):
+            with self.subTest(level=level):
+                self.assert_levels(self.run_to_next(origin, TMPDUMP_LOG=level), *lines)
+
+    def test_errors_at_any_level(self):
+        origin = self.start_origin()
+        for level in ("error", "warn", "info"):
+            with self.subTest(level=level):
+                prefetch = self.start(self.start_api(), origin.endpoint, TMPDUMP_LOG=level, TMPDUMP_ON_MISSING="fail")
+                self.assert_failure(prefetch, 1, "Tmpdump.NotFound", "function.zip")
+                self.assert_levels(prefetch, ("error", "tmpdump.failed"))
+
+    def test_metrics_at_any_level(self):
+        """They were asked for by a variable of their own."""
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(), TMPDUMP_LOG="error", TMPDUMP_METRICS="emf")
+        self.assertIn("_aws", json.loads(prefetch.log.text()))
 
 
 class EndTest(StoryTest):
@@ -274,7 +422,9 @@ class EndTest(StoryTest):
             heard = waiter.result()[0]
             self.assertTrue(heard == (OK if ready else FAILED) or not in_order and heard == DAEMON_DIED, heard)
             self.assertFalse(prefetch.log.has("tmpdump.failed"), prefetch.log.text())
-        print(f"{how}: ended within {1e3 * max(took):.0f} ms (median {1e3 * sorted(took)[len(took) // 2]:.0f})")
+        median = statistics.median(took)
+        print(f"{how}: ended within {1e3 * max(took):.0f} ms (median {1e3 * median:.0f})")
+        self.assertLess(median, SHUTDOWN_S)
         self.assertLess(max(took), END_S)
 
     def test_shutdown_at_random_moments(self):

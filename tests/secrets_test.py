@@ -2,54 +2,22 @@
 """Planted secrets leave the process in signatures alone: not in a log, the trace, the manifest, an error, what Lambda is
 told, a core; and once nothing is asked for any more they are not even in its own memory.
 """
-import json
 import os
 import resource
 import signal
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT
 from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, SECRET_KEY, TOKEN
+from extension_harness.credentials import Credentials
 
 CONTAINER_TOKEN = "containerAUTHORIZATIONtokenThatNobodyMaySee0123456789"
 PRESIGNED = "presignedSIGNATUREthatNobodyMaySee0123456789abcdef"
 SECRETS = {"access key id": ACCESS_KEY, "secret access key": SECRET_KEY, "session token": TOKEN,
            "container's authorization token": CONTAINER_TOKEN, "presigned query": PRESIGNED,
            "signature": "Signature=", "credential": "Credential="}
-
-
-class Credentials:
-    """The container credentials endpoint. `asked`: the Authorization headers that came."""
-
-    def __init__(self):
-        self.asked = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                outer.asked.append(self.headers.get("Authorization"))
-                body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": TOKEN,
-                                   "Expiration": "2100-01-01T00:00:00Z"}).encode()
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.uri = f"http://127.0.0.1:{self.server.server_address[1]}/credentials"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def memory(pid):
@@ -76,7 +44,7 @@ class SecretsTest(case.ExtensionTest):
 
     def stories(self):
         """(name, settings) of each way in which it comes to its keys, and to none that are good."""
-        credentials = Credentials()
+        credentials = Credentials(TOKEN)
         self.addCleanup(credentials.close)
         container = {"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None,
                      "AWS_CONTAINER_CREDENTIALS_FULL_URI": credentials.uri,

@@ -61,6 +61,23 @@ private:
 
 } // namespace
 
+TEST_CASE("a listener hears of instants as they happen", "[trace]") {
+  for (const bool keep : {true, false}) {
+    Trace trace;
+    std::string heard;
+    trace.listen(
+        [&](std::string_view group, unsigned row, std::string_view event_name,
+            const Trace::Arguments& arguments) {
+          heard.append(group).append(std::to_string(row)).append(event_name).append(arguments.at(0).second);
+        },
+        keep);
+    trace.complete("connections", 1, "connect", noon, noon + 1ms);
+    trace.instant("ranges", 7, "retry", noon, {{"position", "12"}});
+    CHECK(heard == "ranges7retry12");
+    CHECK(recorded(trace).size() == (keep ? 2 : 0));
+  }
+}
+
 TEST_CASE("an empty trace is a valid document") {
   CHECK(Trace().json() == R"({"traceEvents":[]})");
 }

@@ -51,19 +51,27 @@ json::object metadata(std::string_view kind, int process, std::int64_t thread, j
 
 } // namespace
 
-void Trace::complete(std::string_view group, unsigned row, std::string_view event_name,
-                     Clock::time_point begin, Clock::time_point end, Arguments arguments) {
-  Event event{std::string(group),  std::string(event_name), row, begin, std::max(begin, end), false,
-              std::move(arguments)};
+void Trace::listen(Listener listener, bool keep) {
+  listener_ = std::move(listener);
+  keep_ = keep;
+}
+
+void Trace::record(Event event) {
+  if (!keep_) return;
   const std::lock_guard lock(mutex_);
   events_.push_back(std::move(event));
 }
 
+void Trace::complete(std::string_view group, unsigned row, std::string_view event_name,
+                     Clock::time_point begin, Clock::time_point end, Arguments arguments) {
+  record({std::string(group), std::string(event_name), row, begin, std::max(begin, end), false,
+          std::move(arguments)});
+}
+
 void Trace::instant(std::string_view group, unsigned row, std::string_view event_name, Clock::time_point at,
                     Arguments arguments) {
-  Event event{std::string(group), std::string(event_name), row, at, at, true, std::move(arguments)};
-  const std::lock_guard lock(mutex_);
-  events_.push_back(std::move(event));
+  if (listener_) listener_(group, row, event_name, arguments);
+  record({std::string(group), std::string(event_name), row, at, at, true, std::move(arguments)});
 }
 
 std::string Trace::json() const {

@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -20,6 +21,12 @@ public:
   using Clock = std::chrono::steady_clock;
   using Arguments = std::vector<std::pair<std::string, std::string>>; // no secrets: they end up in a file
 
+  using Listener = std::function<void(std::string_view group, unsigned row, std::string_view event_name,
+                                      const Arguments& arguments)>;
+
+  // `listener` hears of every instant, in the thread that records it. Without `keep` nothing is recorded: for
+  // who wants to hear alone. Before anything is recorded.
+  void listen(Listener listener, bool keep);
   // A group of rows ("connections", "decoders", "files"); a row is a number within it.
   void complete(std::string_view group, unsigned row, std::string_view event_name, Clock::time_point begin,
                 Clock::time_point end, Arguments arguments = {});
@@ -37,6 +44,9 @@ private:
     bool is_instant = false;
     Arguments arguments;
   };
+  void record(Event event);
+  Listener listener_;
+  bool keep_ = true;
   mutable std::mutex mutex_;
   std::vector<Event> events_; // guarded by mutex_
 };

@@ -26,7 +26,7 @@ enum class CpuChoice {
   v3,
   v4
 };                                                // TMPDUMP_CPU=auto|x86-64|x86-64-v2|x86-64-v3|x86-64-v4
-enum class LogLevel { error, warn, info, debug }; // TMPDUMP_LOG
+enum class LogLevel { error, warn, info, debug }; // TMPDUMP_LOG: each has what those before it have
 
 struct StaticKeys { // AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN
   std::string access_key_id;

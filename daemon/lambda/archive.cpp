@@ -14,16 +14,38 @@ namespace tmpdump::lambda {
 
 using boost::asio::awaitable;
 
+namespace {
+
+// "range 3; reason: the body ended early; position: 8388608"
+std::string step(std::string_view group, unsigned row, const Trace::Arguments& arguments) {
+  std::string text = group == "ranges" ? "range " + std::to_string(row) : "";
+  for (const auto& [key, value] : arguments)
+    text.append(text.empty() ? "" : "; ").append(key).append(": ").append(value);
+  return text;
+}
+
+} // namespace
+
 Archive::Archive(boost::asio::io_context& context, const config::Options& options, manifest::Writer& manifest,
-                 const Surroundings& surroundings)
-    : context_(context), options_(options), manifest_(manifest), around_(surroundings) {}
+                 const Surroundings& surroundings, const Log& log)
+    : context_(context), options_(options), manifest_(manifest), around_(surroundings), log_(log) {
+  if (!log_.says(config::LogLevel::debug)) return;
+  // Retries, hedges and their like are rare, and their story is in the trace already.
+  trace_.listen([this](std::string_view group, unsigned row, std::string_view event,
+                       const Trace::Arguments& arguments) { debug(event, step(group, row, arguments)); },
+                !options_.trace_file.empty());
+}
 
 Archive::~Archive() {
   if (destination_) destination_->clean_up();
 }
 
 void Archive::debug(std::string_view event, std::string_view detail) const {
-  if (options_.log == config::LogLevel::debug) around_.print(debug_line(event, detail));
+  if (log_.says(config::LogLevel::debug)) log_.say(debug_line(event, detail));
+}
+
+Trace* Archive::trace() {
+  return options_.trace_file.empty() && !log_.says(config::LogLevel::debug) ? nullptr : &trace_;
 }
 
 result<void> Archive::open_source() {
@@ -36,8 +58,7 @@ result<void> Archive::open_source() {
   network.user_agent = user_agent(around_);
   network_.emplace(context_, network);
   credentials_.emplace(options_, *network_);
-  source_ = std::make_unique<s3::HttpSource>(options_, *network_, *credentials_,
-                                             options_.trace_file.empty() ? nullptr : &trace_);
+  source_ = std::make_unique<s3::HttpSource>(options_, *network_, *credentials_, trace());
   return {};
 }
 
@@ -125,10 +146,9 @@ awaitable<result<prefetch::Summary>> Archive::prefetch() {
   debug("processor", name(*settings.cpu));
   // A re-init finds most of it in its place.
   settings.speculate = !manifest_.previous().has_value();
-  Trace* const trace = options_.trace_file.empty() ? nullptr : &trace_;
   const auto observer = observe();
   co_return co_await prefetch::prefetch(context_, *source_, *destination_, settings, observer, progress_,
-                                        trace);
+                                        trace());
 }
 
 result<void> Archive::finish(const prefetch::Summary& summary) {
@@ -139,7 +159,7 @@ result<void> Archive::finish(const prefetch::Summary& summary) {
   if (options_.trace_file.empty()) return {};
   // Everything is there and who waited has been told: a trace that cannot be written ends nothing.
   if (const auto written = trace_.write(options_.trace_file); !written)
-    around_.print(warning_line("trace", written.error().message));
+    log_.say(warning_line("trace", written.error().message));
   return {};
 }
 

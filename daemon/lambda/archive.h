@@ -7,6 +7,7 @@
 #include "config/options.h"
 #include "credentials/credentials.h"
 #include "lambda/extension.h"
+#include "lambda/log.h"
 #include "manifest/writer.h"
 #include "net/network.h"
 #include "output/destination.h"
@@ -28,7 +29,7 @@ namespace tmpdump::lambda {
 class Archive {
 public:
   Archive(boost::asio::io_context& context, const config::Options& options, manifest::Writer& manifest,
-          const Surroundings& surroundings);
+          const Surroundings& surroundings, const Log& log);
   ~Archive();
   Archive(const Archive&) = delete;
   Archive& operator=(const Archive&) = delete;
@@ -39,10 +40,11 @@ public:
   // Says in the manifest that all is there, and writes the trace.
   result<void> finish(const prefetch::Summary& summary);
   [[nodiscard]] std::uint64_t kept() const { return kept_; }
-  // A line in the log under TMPDUMP_LOG=debug.
-  void debug(std::string_view event, std::string_view detail) const;
 
 private:
+  void debug(std::string_view event, std::string_view detail) const;
+  // Null when nobody wants to know.
+  Trace* trace();
   result<void> open_source();
   prefetch::Observer observe();
   void remove_what_is_gone(const std::optional<manifest::Previous>& previous,
@@ -55,6 +57,7 @@ private:
   const config::Options& options_;
   manifest::Writer& manifest_;
   const Surroundings& around_;
+  const Log& log_;
   Trace trace_;
   std::optional<net::Network> network_; // of its own: with the archive go sessions, roots, names
   std::optional<credentials::Provider> credentials_;

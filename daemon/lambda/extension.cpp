@@ -4,6 +4,7 @@
 #include "base/process.h"
 #include "lambda/archive.h"
 #include "lambda/extensions_api.h"
+#include "lambda/log.h"
 #include "lambda/report.h"
 #include "lambda/termination.h"
 
@@ -60,7 +61,8 @@ struct Activity {
 class Extension {
 public:
   Extension(result<config::Options> options, const Surroundings& surroundings)
-      : options_(std::move(options)), around_(surroundings) {
+      : options_(std::move(options)), around_(surroundings),
+        log_(surroundings.print, options_ ? options_->log : config::LogLevel::info) {
     changed_.expires_at(Clock::time_point::max());
   }
   int run();
@@ -77,6 +79,7 @@ private:
 
   result<config::Options> options_;
   const Surroundings& around_;
+  const Log log_;
 
   asio::io_context context_{1};
   asio::steady_timer changed_{context_}; // cancelled whenever an activity ends
@@ -127,11 +130,11 @@ void Extension::tell_ready(const prefetch::Summary& summary) {
   report.summary = summary;
   report.kept = archive_->kept();
   report.peak_memory = peak_memory();
-  around_.print(ready_line(report));
+  log_.say(ready_line(report));
   if (options_->metrics_emf) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
-    around_.print(metrics_line(report, options_->function_name,
-                               std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
+    log_.always(metrics_line(report, options_->function_name,
+                             std::chrono::duration_cast<std::chrono::milliseconds>(now).count()));
   }
 }
 
@@ -144,18 +147,18 @@ result<void> Extension::settle(const result<prefetch::Summary>& outcome) {
   }
   if (!is_missing(finished.error()) || options_->on_missing == config::OnMissing::fail) return finished;
   manifest_->fail(finished.error());
-  around_.print(failure_line(finished.error(), true));
+  log_.say(failure_line(finished.error(), true));
   return {};
 }
 
 // Waiters first: they are whom somebody waits for.
 awaitable<void> Extension::give_up(const Failure& failure) {
   if (manifest_) manifest_->fail(failure);
-  around_.print(failure_line(failure, false));
+  log_.say(failure_line(failure, false));
   if (!registration_.outcome || !*registration_.outcome) co_return; // Lambda does not know us
   const auto phase = next_.running ? ExtensionsApi::Phase::exit_error : ExtensionsApi::Phase::init_error;
   const auto told = co_await api_->report_error(phase, error_type(failure), failure.message);
-  if (!told) around_.print(failure_line(told.error(), false));
+  if (!told) log_.say(failure_line(told.error(), false));
 }
 
 // Returns the exit status.
@@ -171,13 +174,13 @@ awaitable<result<int>> Extension::live() {
     co_await give_up(options_.error());
     co_return 1;
   }
-  if (archive_) archive_->debug("registered", around_.name);
+  log_.say(debug_line("registered", around_.name));
   if (!options_->hold_init) start(next_, api_->next());
 
   for (;;) {
     if (next_.outcome) {
       if (!*next_.outcome) {
-        around_.print(failure_line(next_.outcome->error(), false));
+        log_.say(failure_line(next_.outcome->error(), false));
         co_return 1;
       }
       if ((*next_.outcome)->type == EventType::shutdown) co_return 0;
@@ -224,7 +227,7 @@ int Extension::run() {
   network_.emplace(context_, network);
   auto api = ExtensionsApi::create(*network_, around_.runtime_api);
   if (!api) {
-    around_.print(failure_line(api.error(), false));
+    log_.say(failure_line(api.error(), false));
     return exit_status(api.error().code);
   }
   api_.emplace(std::move(*api));
@@ -242,7 +245,7 @@ int Extension::run() {
   if (!writer) {
     prefetch_.outcome.emplace(local(writer.error()));
   } else if (options_) {
-    archive_.emplace(context_, *options_, *manifest_, around_);
+    archive_.emplace(context_, *options_, *manifest_, around_, log_);
     start(prefetch_, archive_->prefetch());
   }
 

@@ -9,6 +9,7 @@
 namespace tmpdump::lambda {
 
 namespace json = boost::json;
+using config::LogLevel;
 using prefetch::Clock;
 
 namespace {
@@ -46,6 +47,24 @@ std::string phases(const RunReport& report) {
   return text + "}";
 }
 
+std::string_view name(LogLevel level) {
+  switch (level) {
+  case LogLevel::error:
+    return "error";
+  case LogLevel::warn:
+    return "warn";
+  case LogLevel::info:
+    return "info";
+  case LogLevel::debug:
+    break;
+  }
+  return "debug";
+}
+
+json::object event(LogLevel level, std::string_view event_name) {
+  return {{"level", name(level)}, {"event", "tmpdump." + std::string(event_name)}};
+}
+
 // Without the quotes that HTTP puts around it.
 std::string bare_etag(std::string_view etag) {
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"') etag = etag.substr(1, etag.size() - 2);
@@ -54,44 +73,46 @@ std::string bare_etag(std::string_view etag) {
 
 } // namespace
 
-std::string ready_line(const RunReport& report) {
+Line ready_line(const RunReport& report) {
   const auto& summary = report.summary;
-  return with_member(json::object{{"level", "info"},
-                                  {"event", "tmpdump.ready"},
-                                  {"version", report.version},
-                                  {"uri", report.uri},
-                                  {"etag", bare_etag(summary.etag)},
-                                  {"bytes", summary.received},
-                                  {"unpacked_bytes", summary.unpacked},
-                                  {"files", summary.files + summary.symlinks},
-                                  {"kept", report.kept},
-                                  {"requests", summary.requests},
-                                  {"connections", summary.connections},
-                                  {"retries", summary.retries},
-                                  {"hedges", summary.hedges},
-                                  {"peak_memory_bytes", report.peak_memory}},
-                     "ms", phases(report));
+  auto line = event(LogLevel::info, "ready");
+  line["version"] = report.version;
+  line["uri"] = report.uri;
+  line["etag"] = bare_etag(summary.etag);
+  line["bytes"] = summary.received;
+  line["unpacked_bytes"] = summary.unpacked;
+  line["files"] = summary.files + summary.symlinks;
+  line["kept"] = report.kept;
+  line["requests"] = summary.requests;
+  line["connections"] = summary.connections;
+  line["retries"] = summary.retries;
+  line["hedges"] = summary.hedges;
+  line["peak_memory_bytes"] = report.peak_memory;
+  return {LogLevel::info, with_member(line, "ms", phases(report))};
 }
 
 std::string error_type(const Failure& failure) {
-  return "Tmpdump." + std::string(name(failure.code));
+  return "Tmpdump." + std::string(tmpdump::name(failure.code));
 }
 
-std::string failure_line(const Failure& failure, bool tolerated) {
-  return json::serialize(json::object{{"level", tolerated ? "warn" : "error"},
-                                      {"event", tolerated ? "tmpdump.missing" : "tmpdump.failed"},
-                                      {"errorType", error_type(failure)},
-                                      {"message", failure.message}});
+Line failure_line(const Failure& failure, bool tolerated) {
+  const auto level = tolerated ? LogLevel::warn : LogLevel::error;
+  auto line = event(level, tolerated ? "missing" : "failed");
+  line["errorType"] = error_type(failure);
+  line["message"] = failure.message;
+  return {level, json::serialize(line)};
 }
 
-std::string warning_line(std::string_view event, std::string_view message) {
-  return json::serialize(
-      json::object{{"level", "warn"}, {"event", "tmpdump." + std::string(event)}, {"message", message}});
+Line warning_line(std::string_view event_name, std::string_view message) {
+  auto line = event(LogLevel::warn, event_name);
+  line["message"] = message;
+  return {LogLevel::warn, json::serialize(line)};
 }
 
-std::string debug_line(std::string_view event, std::string_view detail) {
-  return json::serialize(
-      json::object{{"level", "debug"}, {"event", "tmpdump." + std::string(event)}, {"detail", detail}});
+Line debug_line(std::string_view event_name, std::string_view detail) {
+  auto line = event(LogLevel::debug, event_name);
+  line["detail"] = detail;
+  return {LogLevel::debug, json::serialize(line)};
 }
 
 std::string metrics_line(const RunReport& report, std::string_view function_name, std::int64_t unix_ms) {
@@ -108,14 +129,15 @@ std::string metrics_line(const RunReport& report, std::string_view function_name
   const json::object directive{{"Namespace", "tmpdump"},
                                {"Dimensions", json::array{json::array{"FunctionName"}}},
                                {"Metrics", metrics}};
-  return json::serialize(json::object{
-      {"_aws", json::object{{"Timestamp", unix_ms}, {"CloudWatchMetrics", json::array{directive}}}},
-      {"FunctionName", function_name},
-      {"Bytes", report.summary.received},
-      {"Requests", report.summary.requests},
-      {"Retries", report.summary.retries},
-      {"Hedges", report.summary.hedges},
-      {"PeakMemory", report.peak_memory}});
+  return with_member(json::object{{"_aws", json::object{{"Timestamp", unix_ms},
+                                                        {"CloudWatchMetrics", json::array{directive}}}},
+                                  {"FunctionName", function_name},
+                                  {"Bytes", report.summary.received},
+                                  {"Requests", report.summary.requests},
+                                  {"Retries", report.summary.retries},
+                                  {"Hedges", report.summary.hedges},
+                                  {"PeakMemory", report.peak_memory}},
+                     "TimeToReady", milliseconds(report.exec, report.summary.ready));
 }
 
 } // namespace tmpdump::lambda

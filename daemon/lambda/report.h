@@ -3,6 +3,7 @@
 #pragma once
 
 #include "base/error.h"
+#include "config/options.h"
 #include "prefetch/prefetch.h"
 
 #include <cstdint>
@@ -21,21 +22,28 @@ struct RunReport {
   std::uint64_t peak_memory = 0; // bytes
 };
 
+// One JSON object, without line end, and the level that it names.
+struct Line {
+  config::LogLevel level;
+  std::string text;
+};
+
 // {"level":"info","event":"tmpdump.ready",...}; times in "ms" count from exec.
-std::string ready_line(const RunReport& report);
+Line ready_line(const RunReport& report);
 
 // {"level":"error","event":"tmpdump.failed","errorType":"Tmpdump.NotFound","message":"..."}; `tolerated`
 // makes it a warning: the function starts without the archive.
-std::string failure_line(const Failure& failure, bool tolerated);
+Line failure_line(const Failure& failure, bool tolerated);
 std::string error_type(const Failure& failure); // "Tmpdump.NotFound"
 
 // {"level":"warn","event":...,"message":...}: what went wrong beside the work, which is done all the same.
-std::string warning_line(std::string_view event, std::string_view message);
+Line warning_line(std::string_view event, std::string_view message);
 
 // {"level":"debug","event":...} with one detail.
-std::string debug_line(std::string_view event, std::string_view detail);
+Line debug_line(std::string_view event, std::string_view detail);
 
 // CloudWatch Embedded Metric Format: a line from which CloudWatch makes metrics in the namespace "tmpdump".
+// It has no level: a variable of its own asks for it.
 // https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 std::string metrics_line(const RunReport& report, std::string_view function_name, std::int64_t unix_ms);
 

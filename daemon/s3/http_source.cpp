@@ -54,7 +54,13 @@ struct HttpSource::State {
   std::uint64_t requests = 0;
   net::Clock::time_point first_connected{};
 
+  std::shared_ptr<const credentials::Credentials> signed_with; // for the trace
+
   bool renew(const std::shared_ptr<const credentials::Credentials>& sent);
+  void note(std::string_view event, Trace::Arguments arguments) const {
+    if (trace != nullptr) trace->instant("connections", 0, event, net::Clock::now(), std::move(arguments));
+  }
+  void note_keys(const std::shared_ptr<const credentials::Credentials>& keys);
   boost::asio::awaitable<attempt_result<Pooled>> acquire(const net::Origin& origin, bool& reused);
   bool closing = false; // nothing is kept any more
   void release(Pooled pooled) {
@@ -68,6 +74,14 @@ bool HttpSource::State::renew(const std::shared_ptr<const credentials::Credentia
   if (sent != rejected) ++rejections;
   rejected = sent;
   return rejections <= 1 && credentials.invalidate(sent);
+}
+
+void HttpSource::State::note_keys(const std::shared_ptr<const credentials::Credentials>& keys) {
+  if (signed_with && keys != signed_with) {
+    note("keys",
+         {{"reason", signed_with == rejected ? "the ones before were refused" : "the ones before expire"}});
+  }
+  signed_with = keys;
 }
 
 boost::asio::awaitable<attempt_result<Pooled>> HttpSource::State::acquire(const net::Origin& origin,
@@ -165,6 +179,7 @@ boost::asio::awaitable<result<Prepared>> prepare(HttpSource::State& state, const
 
   TMPDUMP_CO_TRY(out.credentials, co_await state.credentials.get());
   if (!out.credentials) co_return out;
+  state.note_keys(out.credentials);
   const std::string host = where.origin.host_header();
   SigningRequest signing;
   signing.host = host;
@@ -280,6 +295,7 @@ GetFailure interpret_refusal(HttpSource::State& state, const std::string& object
       out.verdict = Verdict::retry_now; // another request has learned it meanwhile
     } else if (!region.empty() && region != sent_region && !state.redirected) {
       state.redirected = true;
+      state.note("region", {{"from", std::string(sent_region)}, {"to", region}});
       state.region = region;
       state.idle.clear();
       out.verdict = Verdict::retry_now;

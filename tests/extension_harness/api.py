@@ -33,11 +33,13 @@ REGISTERED = Answer(headers=(("Lambda-Extension-Identifier", IDENTIFIER),), body
 
 
 class ExtensionsApi:
-    """`on_register` runs before register is answered. /event/next waits until shut_down() or answer_next()."""
+    """`on_register` runs before register is answered, `on_error` before an error that is reported is. /event/next waits
+    until shut_down() or answer_next().
+    """
 
-    def __init__(self, register=REGISTERED, on_register=None):
+    def __init__(self, register=REGISTERED, on_register=None, on_error=None):
         self.requests, self._changed = [], threading.Condition()
-        self._register, self._on_register = register, on_register
+        self._register, self._on_register, self._on_error = register, on_register, on_error
         self._events, self._closing, self._era = [], False, 0
         api = self
 
@@ -72,6 +74,8 @@ class ExtensionsApi:
     def _answer(self, request):
         if request.path == REGISTER and self._on_register:
             self._on_register()
+        if request.path in (INIT_ERROR, EXIT_ERROR) and self._on_error:
+            self._on_error()
         with self._changed:
             if request.path == NEXT and self._is_of_another_era(request):
                 return Answer(raw=b"")

@@ -5,6 +5,7 @@
 """
 import hashlib
 import json
+import math
 import random
 import shutil
 import sys
@@ -70,10 +71,12 @@ class LambdaTest(unittest.TestCase):
         self.addCleanup(sandbox.close)
         return sandbox
 
-    def ask(self, sandbox, *paths, timeout_ms=30_000):
-        """Invokes the Python function, which waits for these paths; returns all of its waits."""
+    def ask(self, sandbox, *paths, timeout_ms=30_000, deadline_s=math.inf):
+        """Invokes the Python function, which waits for these paths; returns all of its waits. It is answered in less
+        than `deadline_s`."""
         answer = sandbox.invoke(json.dumps({"wait": paths, "timeout_ms": timeout_ms}).encode())
         self.assertEqual(answer.status, 200, sandbox.log.text())
+        self.assertLess(answer.answered - answer.asked, deadline_s, sandbox.log.text())
         return json.loads(answer.body)["waits"]
 
     def assert_in_order(self, log, *patterns):

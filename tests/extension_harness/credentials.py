@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where an extension gets keys that expire."""
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from extension_harness.case import ACCESS_KEY, SECRET_KEY
+
+
+class Credentials:
+    """The container credentials endpoint. `asked`: the Authorization headers that came; the Nth gets the Nth of `tokens`,
+    and the last one from then on.
+    """
+
+    def __init__(self, *tokens):
+        self.asked = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.asked.append(self.headers.get("Authorization"))
+                token = tokens[min(len(outer.asked), len(tokens)) - 1]
+                body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": token,
+                                   "Expiration": "2100-01-01T00:00:00Z"}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.uri = f"http://127.0.0.1:{self.server.server_address[1]}/credentials"
+        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
