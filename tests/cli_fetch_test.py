@@ -185,6 +185,11 @@ class OptionsTest(Story):
         self.assertEqual((code, re.findall(r"(?:stored|deflate)  (.*)\n", out)), (0, ["lib/a.so", "lib/b.so"]))
         self.assertRegex(out, r" 2 entries\n\Z")
 
+    def test_a_list_that_cannot_be_written(self):
+        with open("/dev/full", "w", encoding="utf-8") as full:
+            code, _, error = self.end(self.begin("--list", self.archive, out=full))
+        self.assertEqual((code, error), (FAILED, "tmpdump: error: write the list: No space left on device\n"))
+
     def test_globs(self):
         origin = self.origin()
         for globs, names in ((["-i", "*.so"], ["lib", "lib/a.so", "lib/b.so", "lib/link.so"]),
