@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "cli/progress_bar.h"
 #include "cli/status_json.h"
 #include "cli/status_text.h"
 #include "cli/wait_command.h"
@@ -159,6 +160,45 @@ TEST_CASE("JSON keeps exact what it can") {
   CHECK_FALSE(first.as_object().contains("path_escaped"));
   CHECK(first.at("needs") == boost::json::array{"b"}); // there is no entry 7
   CHECK(json.at("entries").at(1).at("needs") == "everything");
+}
+
+TEST_CASE("Progress: what has come, of what, how quick, and how long it will last") {
+  const ProgressView half{50'000'000, 100'000'000, 3, 8, 2};
+  CHECK(render_progress(half, 200) ==
+        "[###############...............]  50% 50.0 MB of 100.0 MB  3/8 files  25.0 MB/s  ETA 2.00 s");
+  const ProgressView all{100'000'000, 100'000'000, 8, 8, 4};
+  CHECK(render_progress(all, 200) ==
+        "[##############################] 100% 100.0 MB of 100.0 MB  8/8 files  25.0 MB/s");
+}
+
+TEST_CASE("Progress before the archive's size is known has no bar") {
+  CHECK(render_progress({}, 80) == "0 B  0 B/s");
+  CHECK(render_progress({4'000'000, 0, 0, 0, 2}, 80) == "4.0 MB  2.0 MB/s");
+  // Nothing has come yet: no rate, so that nobody can say how long.
+  CHECK(render_progress({0, 1'000, 0, 1, 1}, 80) ==
+        "[..............................]   0% 0 B of 1.0 kB  0/1 files  0 B/s");
+}
+
+TEST_CASE("Progress never says more than all of it") {
+  // What was asked for before the directory was known may be more than what is wanted.
+  const std::string text = render_progress({3'000, 1'000, 1, 1, 1}, 80);
+  CHECK(text.starts_with("[##############################] 100% 3.0 kB of 1.0 kB"));
+  CHECK(text.find("ETA") == std::string::npos);
+}
+
+TEST_CASE("Progress fits its line at every width") {
+  const ProgressView half{50'000'000, 100'000'000, 3, 8, 2};
+  const std::string words = "50.0 MB of 100.0 MB  3/8 files  25.0 MB/s  ETA 2.00 s";
+  for (unsigned width = 0; width < 120; ++width) {
+    CAPTURE(width);
+    const std::string text = render_progress(half, width);
+    CHECK(text.size() <= width);
+    if (text.starts_with("[")) {
+      CHECK(text.ends_with(words));
+    } else {
+      CHECK(text == words.substr(0, width)); // too narrow for a bar: the words alone
+    }
+  }
 }
 
 TEST_CASE("A time limit in seconds is one in milliseconds, rounded up") {

@@ -6,6 +6,11 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <filesystem>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
 using namespace tmpdump;
 using namespace tmpdump::test;
 namespace asio = boost::asio;
@@ -25,6 +30,19 @@ LoopbackServer::Script in_two_parts(std::string text, std::size_t cut) {
     co_await peer.send(text.substr(cut));
     co_await peer.until_client_leaves();
   };
+}
+
+// Of the client's socket: the server's own has the client's port at its other end.
+int descriptor_to(const LoopbackServer& server) {
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    const int fd = std::stoi(entry.path().filename());
+    sockaddr_in peer{};
+    socklen_t size = sizeof peer;
+    if (::getpeername(fd, reinterpret_cast<sockaddr*>(&peer), &size) == 0 && peer.sin_family == AF_INET &&
+        ntohs(peer.sin_port) == server.port())
+      return fd;
+  }
+  return -1;
 }
 
 } // namespace
@@ -55,6 +73,15 @@ TEST_CASE_METHOD(Fixture, "a request goes out as HTTP/1.1 wants it") {
   CHECK(connection->times().started <= connection->times().resolved);
   CHECK(connection->times().resolved <= connection->times().connected);
   CHECK(connection->times().secured == net::Clock::time_point{});
+}
+
+TEST_CASE_METHOD(Fixture, "a connection does not hold small packets back") {
+  LoopbackServer server(context, always(response_of("")));
+  const auto connection = connect(http(server));
+  int delay_is_off = 0;
+  socklen_t size = sizeof delay_is_off;
+  REQUIRE(::getsockopt(descriptor_to(server), IPPROTO_TCP, TCP_NODELAY, &delay_is_off, &size) == 0);
+  CHECK(delay_is_off != 0);
 }
 
 TEST_CASE("origins are written with brackets and without usual ports") {

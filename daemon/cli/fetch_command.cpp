@@ -20,6 +20,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -37,26 +38,33 @@ std::function<bool(const zip::Entry&)> make_filter(const FetchArguments& argumen
   };
 }
 
-void print_list(const zip::Directory& directory, const std::function<bool(const zip::Entry&)>& wanted) {
+std::string render_list(const zip::Directory& directory,
+                        const std::function<bool(const zip::Entry&)>& wanted) {
   std::uint64_t files = 0;
   std::uint64_t size = 0;
   std::uint64_t packed = 0;
-  (void)std::printf("%12s %12s %7s  %s\n", "size", "packed", "method", "name");
+  std::string text;
+  char columns[96];
+  (void)std::snprintf(columns, sizeof columns, "%12s %12s %7s  ", "size", "packed", "method");
+  text.append(columns).append("name\n");
   for (const auto& entry : directory.entries) {
     if (wanted && !wanted(entry)) continue;
     const char* method = entry.method == zip::Method::stored    ? "stored"
                          : entry.method == zip::Method::deflate ? "deflate"
                                                                 : "zstd";
     const char* mark = entry.kind == zip::Kind::directory ? "/" : entry.kind == zip::Kind::symlink ? "@" : "";
-    (void)std::printf("%12llu %12llu %7s  %s%s\n", static_cast<unsigned long long>(entry.size),
-                      static_cast<unsigned long long>(entry.compressed_size), method,
-                      printable(entry.path, entry.path.size()).c_str(), mark);
+    (void)std::snprintf(columns, sizeof columns, "%12llu %12llu %7s  ",
+                        static_cast<unsigned long long>(entry.size),
+                        static_cast<unsigned long long>(entry.compressed_size), method);
+    text.append(columns).append(printable(entry.path, entry.path.size())).append(mark).append("\n");
     ++files;
     size += entry.size;
     packed += entry.compressed_size;
   }
-  (void)std::printf("%12llu %12llu          %llu entries\n", static_cast<unsigned long long>(size),
-                    static_cast<unsigned long long>(packed), static_cast<unsigned long long>(files));
+  (void)std::snprintf(columns, sizeof columns, "%12llu %12llu          %llu entries\n",
+                      static_cast<unsigned long long>(size), static_cast<unsigned long long>(packed),
+                      static_cast<unsigned long long>(files));
+  return text.append(columns);
 }
 
 void print_summary(const prefetch::Summary& summary, const std::string& source) {
@@ -160,7 +168,10 @@ result<T> FetchRun::run_to_end(asio::awaitable<result<T>> task) {
 int FetchRun::list() {
   auto directory = run_to_end(prefetch::list(context_, *source_, settings_));
   if (!directory) return report(directory.error());
-  print_list(*directory, settings_.wanted);
+  const std::string text = render_list(*directory, settings_.wanted);
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    return report(system_failure("write the list", errno));
+  }
   return 0;
 }
 

@@ -41,6 +41,7 @@ struct FakeS3Options {
   std::vector<std::string> tls_names = {}; // in the certificate; empty: localhost, 127.0.0.1, S3's names
   bool tls_expired = false;                // a certificate of last year
   std::string region = "us-east-1";
+  unsigned other_region = 301; // how a bucket in another region redirects; 307: as one that is new does
   std::vector<FakeCredentials> credentials = {}; // none: everybody may do everything, signed or not
   std::string root = {};                         // not empty: serves root/BUCKET/KEY, read-only
   std::string address = "127.0.0.1";
@@ -87,7 +88,7 @@ public:
   [[nodiscard]] std::string url() const;    // "http://127.0.0.1:PORT"
   [[nodiscard]] std::string ca_pem() const; // trust this to trust the server; empty without TLS
 
-  // A bucket in another region answers 301 to those who sign for, or call, the server's own.
+  // A bucket in another region redirects those who sign for, or call, the server's own.
   void create_bucket(const std::string& bucket, const std::string& region = {});
   // The bucket is created where there is none. Each put is a new version with its own ETag (the MD5).
   void put(const std::string& bucket, const std::string& key, Bytes bytes);

@@ -110,19 +110,19 @@ std::optional<ErrorAnswer> Service::admit(const Request& request, const Address&
   if (error) return error;
 
   // An endpoint of no region, such as 127.0.0.1, stands for whichever region the client signs for.
-  const std::string home = objects_.region_of(address.bucket).value_or(region_);
+  const std::string home = objects_.region_of(address.bucket).value_or(options_.region);
   std::string asked = address.region.empty() ? signature.region : address.region;
-  if (asked.empty()) asked = region_;
+  if (asked.empty()) asked = options_.region;
   if (home != asked)
-    return ErrorAnswer{.status = 301,
-                       .code = "PermanentRedirect",
+    return ErrorAnswer{.status = options_.other_region,
+                       .code = options_.other_region == 307 ? "TemporaryRedirect" : "PermanentRedirect",
                        .message = "The bucket you are attempting to access must be addressed using the "
                                   "specified endpoint. Please send all future requests to this endpoint.",
                        .headers = {{"x-amz-bucket-region", home}},
                        .details = {{"Endpoint", address.bucket + ".s3." + home + ".amazonaws.com"},
                                    {"Bucket", address.bucket}}};
-  if (credentials_.empty()) return std::nullopt;
-  return check_signature(request, signature, credentials_, home, now);
+  if (options_.credentials.empty()) return std::nullopt;
+  return check_signature(request, signature, options_.credentials, home, now);
 }
 
 Answer Service::answer(const Request& request, std::time_t now) const {
@@ -148,7 +148,7 @@ Answer Service::answer_bucket(const Request& request, const Address& address) co
   const auto fail = [&](const ErrorAnswer& error) { return error_answer(error, "/" + address.bucket); };
   if (request.method == "PUT") {
     if (objects_.read_only()) return fail({.status = 403, .code = "AccessDenied"});
-    if (!region) objects_.create_bucket(address.bucket, region_);
+    if (!region) objects_.create_bucket(address.bucket, options_.region);
     Answer created;
     created.set("Location", "/" + address.bucket);
     return created;

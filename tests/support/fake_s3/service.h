@@ -32,8 +32,7 @@ Answer list_objects(const ObjectStore& objects, const std::string& bucket, const
 
 class Service {
 public:
-  Service(ObjectStore& objects, const std::vector<FakeCredentials>& credentials, std::string region)
-      : objects_(objects), credentials_(credentials), region_(std::move(region)) {}
+  Service(ObjectStore& objects, const FakeS3Options& options) : objects_(objects), options_(options) {}
 
   // `now` is the server's clock. Framing, Date and the like are added by the caller.
   [[nodiscard]] Answer answer(const Request& request, std::time_t now) const;
@@ -46,8 +45,7 @@ private:
   [[nodiscard]] Answer put_object(const Request& request, const Address& address) const;
 
   ObjectStore& objects_;
-  const std::vector<FakeCredentials>& credentials_;
-  const std::string region_;
+  const FakeS3Options& options_;
 };
 
 } // namespace tmpdump::test

@@ -14,8 +14,8 @@ namespace tmpdump::test {
 namespace asio = boost::asio;
 
 Shared::Shared(FakeS3Options given)
-    : options(std::move(given)), objects(options.root, options.region),
-      service(objects, options.credentials, options.region), log(options.keep_log, options.verbose),
+    : options(std::move(given)), objects(options.root, options.region), service(objects, options),
+      log(options.keep_log, options.verbose),
       total(options.shape.total_bytes_per_second, options.shape.burst_bytes,
             options.shape.burst_bytes_per_second) {}
 
