@@ -7,8 +7,8 @@ int answer(void) {
 }
 
 // `native int answer()` of the Java class example.Handler; the two are JNIEnv and the class.
-int Java_example_Handler_answer(void *environment, void *type);
-int Java_example_Handler_answer(void *environment, void *type) {
+int Java_example_Handler_answer(void* environment, void* type);
+int Java_example_Handler_answer(void* environment, void* type) {
   (void)environment;
   (void)type;
   return answer();

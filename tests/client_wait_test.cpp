@@ -20,8 +20,9 @@ using test::library_that_needs;
 
 namespace {
 
-// From here on the kernel kills the process that calls anything but exit_group. Not SECCOMP_MODE_STRICT, which ends
-// the calling thread alone: ThreadSanitizer's own thread would then keep the process, and whoever waits for it.
+// From here on the kernel kills the process that calls anything but exit_group. Not SECCOMP_MODE_STRICT,
+// which ends the calling thread alone: ThreadSanitizer's own thread would then keep the process, and whoever
+// waits for it.
 bool allow_only_exit_group() {
   sock_filter program[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),

@@ -161,7 +161,8 @@ std::optional<std::chrono::system_clock::time_point> parse_http_date(std::string
   const std::string text(value);
   const char* const end = strptime(text.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &parts);
   if (end == nullptr || *end != '\0') return std::nullopt;
-  // Years that no server's clock shows are not a time; the far ones do not fit into system_clock's nanoseconds.
+  // Years that no server's clock shows are not a time; the far ones do not fit into system_clock's
+  // nanoseconds.
   if (parts.tm_year < 70 || parts.tm_year >= 300) return std::nullopt;
   return std::chrono::system_clock::from_time_t(timegm(&parts));
 }

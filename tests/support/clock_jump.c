@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Preloaded: CLOCK_MONOTONIC runs ahead by as many nanoseconds as stand in the file that CLOCK_JUMP names, which may
-// change at any time. So a snapshot's copy finds the clock when it is restored.
+// Preloaded: CLOCK_MONOTONIC runs ahead by as many nanoseconds as stand in the file that CLOCK_JUMP names,
+// which may change at any time. So a snapshot's copy finds the clock when it is restored.
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
