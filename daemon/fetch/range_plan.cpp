@@ -67,7 +67,7 @@ void cut(const Interval& interval, std::uint64_t range_size, std::vector<Slice>&
 std::uint64_t balanced(std::uint64_t bytes, std::uint64_t range_size, unsigned connections) {
   if (connections == 0 || range_size == 0) return range_size;
   const double ranges = static_cast<double>(bytes) / static_cast<double>(range_size);
-  const double unit = (connections + 1) / 2;
+  const unsigned unit = (connections + 1) / 2;
   const double whole = std::round(ranges / unit) * unit;
   if (whole < ranges / 1.25 || whole > ranges * 1.25) return range_size;
   return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bytes) / whole));

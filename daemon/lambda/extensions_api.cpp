@@ -14,7 +14,7 @@ using boost::asio::awaitable;
 
 namespace {
 
-constexpr std::size_t max_answer = 64 * 1024;
+constexpr std::size_t max_answer = std::size_t{64} * 1024;
 // The API is a process on the same machine.
 constexpr std::chrono::milliseconds answer_time{5000};
 constexpr std::chrono::milliseconds no_limit = std::chrono::hours(24 * 365 * 100);

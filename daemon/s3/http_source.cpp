@@ -19,7 +19,7 @@ void throw_exception_from_error(const GetFailure& failure, const boost::source_l
 namespace {
 
 // An error's body is read to the end, so that its connection can be used again, but no further than this.
-constexpr std::size_t max_error_body = 64 * 1024;
+constexpr std::size_t max_error_body = std::size_t{64} * 1024;
 
 struct Pooled {
   std::unique_ptr<net::Connection> connection;
@@ -379,11 +379,11 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
     const auto text = co_await read_error_body(*pooled.connection, state->network.timeouts().progress);
     auto failure =
         interpret_refusal(*state, display(), *head, parse_error_document(text), *prepared, sent_region);
-    state->release(std::move(pooled));
     if (state->trace != nullptr) {
       state->trace->complete("connections", pooled.number, "refused", requested, answered,
                              {{"range", range_header(request)}, {"status", std::to_string(head->status)}});
     }
+    state->release(std::move(pooled));
     co_return failure;
   }
   state->rejections = 0;
