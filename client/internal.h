@@ -8,8 +8,7 @@
 //
 // Thread safety without locks (a lock that a forked child inherits held would never open):
 // 1. An attachment is immutable once it is visible, but for bits that only go from 0 to 1, and copies of
-// needed
-//    lists, which are the same whoever fetches them.
+//    needed lists, which are the same whoever fetches them.
 // 2. client->current goes from one attachment to the next by compare-and-swap; who loses unmaps its own.
 // 3. Older attachments stay mapped, since another thread may read them: at most two a generation.
 #ifndef TMPDUMP_CLIENT_INTERNAL_H

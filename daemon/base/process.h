@@ -25,8 +25,8 @@ std::uint64_t peak_memory();
 // decoder, after zstd. More costs idle memory, less a system call for each 256 KiB of buffers.
 void bound_free_heap();
 
-// Overwrites what functions that have returned left on this thread's stack, as far as parsers of keys go
-// down.
+// Overwrites what functions that have returned left on this thread's stack, as far as parsers of keys
+// go down.
 void wipe_stack();
 
 // For a process that is going to do nothing for long: free heap goes back to the kernel, and the program's

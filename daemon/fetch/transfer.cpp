@@ -330,7 +330,6 @@ awaitable<std::optional<GetFailure>> Transfer::State::attempt(JobPtr job) {
 
 awaitable<void> Transfer::State::run_primary(JobPtr job) {
   const auto self = shared_from_this();
-  unsigned failures = 0;
   unsigned immediate = 0;
   while (!job->finished && !failed) {
     const std::uint64_t before = job->position;
@@ -360,19 +359,18 @@ awaitable<void> Transfer::State::run_primary(JobPtr job) {
     }
     ++counters.retries;
     if (job->position > before) {
-      failures = 0;
+      job->failures = 0;
       immediate = 0;
     }
-    ++job->failures;
     job->last_failure = failure->failure;
     if (trace != nullptr) {
       trace->instant("ranges", static_cast<unsigned>(job->order), "retry", Clock::now(),
                      {{"reason", failure->failure.message}, {"position", std::to_string(job->position)}});
     }
     if (failure->verdict == Verdict::retry_now && ++immediate <= max_immediate_retries) continue;
-    ++failures;
+    ++job->failures;
     const double jitter = std::uniform_real_distribution<double>(0.0, 1.0)(random);
-    const auto delay = options.retry.delay(failures, jitter, failure->retry_after);
+    const auto delay = options.retry.delay(job->failures, jitter, failure->retry_after);
     if (delay >= options.retry.deadline) { // the server asks for more time than there is
       give_up(*job);
       co_return;
