@@ -27,6 +27,7 @@ if(NOT TMPDUMP_SANITIZE)
     $<TARGET_FILE:tmpdump_client> $<TARGET_FILE:manifest_daemon>)
   add_test(NAME client_install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/install/check.sh
     ${PROJECT_BINARY_DIR} ${CMAKE_INSTALL_LIBDIR} ${CMAKE_C_COMPILER})
+  add_test(NAME install COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/install/programs.sh ${PROJECT_BINARY_DIR})
   find_program(TMPDUMP_JAVA java)
   if(TARGET tmpdump_java AND TMPDUMP_JAVA)
     set(classes ${CMAKE_CURRENT_BINARY_DIR}/java)

@@ -455,7 +455,7 @@ TEST_CASE("the process environment is one such environment") {
 
 TEST_CASE("libraries are chosen for this processor, for the one that TMPDUMP_CPU names, or for any host of a "
           "snapshot") {
-  const auto level = [](std::map<std::string, std::string> environment, CpuLevel detected) {
+  const auto level = [](std::map<std::string, std::string> environment, std::optional<CpuLevel> detected) {
     environment["TMPDUMP_URI"] = "s3://bucket/key";
     return cpu_level(parse(std::move(environment)).value(), detected);
   };
@@ -468,6 +468,9 @@ TEST_CASE("libraries are chosen for this processor, for the one that TMPDUMP_CPU
   CHECK(level({snapshot}, CpuLevel::v2) == CpuLevel::v2);
   CHECK(level({snapshot, {"TMPDUMP_CPU", "x86-64-v4"}}, CpuLevel::v2) == CpuLevel::v4);
   CHECK(level({{"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"}}, CpuLevel::v4) == CpuLevel::v4);
+  // Graviton
+  CHECK(level({}, std::nullopt) == CpuLevel::baseline);
+  CHECK(level({{"TMPDUMP_CPU", "x86-64-v3"}}, std::nullopt) == CpuLevel::baseline);
 }
 
 TEST_CASE("a snapshot holds all of the archive, whatever TMPDUMP_HOLD_INIT says") {

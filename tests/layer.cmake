@@ -23,6 +23,15 @@ if(CMAKE_CROSSCOMPILING)
   add_test(NAME arm64_fetch COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/arm64_fetch_test.py
     ${PROJECT_SOURCE_DIR}/build/bin/tmpdump-origin ${PROJECT_BINARY_DIR} ${TMPDUMP_QEMU})
   set_tests_properties(arm64_fetch PROPERTIES LABELS arm64 TIMEOUT 300)
+  # The shim under qemu beside a daemon of this machine: they share a manifest's memory. A program that another one starts
+  # would not run under qemu, and Python and a JVM are this machine's.
+  add_dependencies(arm64_tests tmpdump_preload preload_probe preload_static leaf branch caller)
+  add_test(NAME arm64_preload COMMAND ${Python3_EXECUTABLE} ${CMAKE_CURRENT_LIST_DIR}/preload_test.py
+    $<TARGET_FILE:tmpdump_preload> ${PROJECT_SOURCE_DIR}/build/bin/manifest_daemon ${libraries}
+    ${PROJECT_BINARY_DIR}/bin/preload_probe ${PROJECT_BINARY_DIR}/bin/preload_static
+    WaitTest SearchTest TransparentTest FailureTest ProcessTest.test_many_threads ProcessTest.test_a_forked_child)
+  set_tests_properties(arm64_preload PROPERTIES LABELS arm64 TIMEOUT 600
+    ENVIRONMENT "TMPDUMP_EMULATOR=${TMPDUMP_QEMU} -L /usr/aarch64-linux-gnu")
   return()
 endif()
 

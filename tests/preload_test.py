@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The preload shim in programs that know nothing of tmpdump: C, Python's ctypes, a JVM.
 
-preload_test.py SHIM MANIFEST_DAEMON LIBRARIES PROBE STATIC_PROGRAM
+preload_test.py SHIM MANIFEST_DAEMON LIBRARIES PROBE STATIC_PROGRAM [unittest's arguments]
+
+TMPDUMP_EMULATOR: the command that runs PROBE and STATIC_PROGRAM, where they are not this machine's.
 """
 import os
 import shutil
@@ -44,6 +46,8 @@ class Story(unittest.TestCase):
         return self.daemon("list " + " ".join(f"{name}<{LIBRARIES}/{Path(name).name}" for name in names) + " " + more)
 
     def begin(self, *command, directory=None, **variables):
+        if command[0] in (PROBE, STATIC):
+            command = (*EMULATOR, *command)
         process = subprocess.Popen(command, env={**self.environment, **variables}, text=True, cwd=directory or "/",
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.addCleanup(self.abandon, process)
@@ -368,6 +372,16 @@ class ProcessTest(Story):
         self.assertEqual(self.probe("dlopen", self.path("lib/libleaf.so"), TMPDUMP_PRELOAD_CHILDREN="0"), "dlopen 42\n")
 
 
+    def test_behind_a_filter_of_system_calls(self):
+        daemon = self.holds("lib/libbranch.so", "lib/libleaf.so")
+        process = self.begin(PROBE, "filtered", "statx", self.path("lib/libbranch.so"), "dlopen", self.path("lib/libbranch.so"))
+        self.assert_waits(process, "lib/libbranch.so")
+        daemon.order("publish lib/libbranch.so")
+        self.assert_waits(process, "lib/libleaf.so")
+        daemon.order("publish lib/libleaf.so")
+        self.assertEqual(self.end(process), "filtered 0\nstatx -1\ndlopen 43\n")
+
+
 class PythonTest(Story):
     def test_ctypes(self):
         daemon = self.holds("lib/libbranch.so", "lib/libleaf.so")
@@ -444,4 +458,5 @@ class JavaTest(Story):
 
 if __name__ == "__main__":
     SHIM, DAEMON, LIBRARIES, PROBE, STATIC = sys.argv[1:6]
+    EMULATOR = os.environ.get("TMPDUMP_EMULATOR", "").split()
     unittest.main(argv=[sys.argv[0], *sys.argv[6:]])

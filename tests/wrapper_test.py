@@ -18,6 +18,10 @@ from support.manifest_daemon import Daemon
 FAILED, USAGE, NOT_FOUND, DENIED = 1, 2, 3, 5
 SHOW = "import json, os, sys; print(json.dumps([sys.argv[1:], dict(os.environ)]))"
 LIMIT_S = 120
+# What a function's environment holds, and no error may show.
+SECRETS = {"AWS_SECRET_ACCESS_KEY": "wJalrSECRETkey", "AWS_SESSION_TOKEN": "tokenTHATnobodySees",
+           "AWS_CONTAINER_AUTHORIZATION_TOKEN": "authorizationTHATnobodySees", "DATABASE_PASSWORD": "hunter2hunter2",
+           "TMPDUMP_URI": "https://host/archive.zip?X-Amz-Signature=0123456789abcdef"}
 
 
 class Story(unittest.TestCase):
@@ -25,7 +29,11 @@ class Story(unittest.TestCase):
         self.scratch = Path(tempfile.mkdtemp(prefix="tmpdump-test-"))
         self.addCleanup(shutil.rmtree, self.scratch)
         self.destination = self.scratch / "destination"
-        self.environment = {"PATH": os.environ["PATH"], "TMPDUMP_DEST": str(self.destination)}
+        self.environment = {"PATH": os.environ["PATH"], "TMPDUMP_DEST": str(self.destination)} | SECRETS
+
+    def assert_no_secret(self, done):
+        for name, value in SECRETS.items():
+            self.assertNotIn(value, done.stdout + done.stderr, name)
 
     def daemon(self, *orders):
         daemon = Daemon(DAEMON, self.destination, *orders)
@@ -42,6 +50,7 @@ class Story(unittest.TestCase):
         return done.stdout
 
     def assert_error(self, done, status, *words):
+        self.assert_no_secret(done)
         self.assertEqual((done.returncode, done.stdout), (status, ""), done.stderr)
         self.assertRegex(done.stderr, r"\Aexec-wrapper: error: [^\n]*\n\Z")
         for word in words:
@@ -132,6 +141,7 @@ class EagerTest(Story):
 
     def assert_starts_and_says(self, *words, **variables):
         done = self.run_wrapped("echo", "started", **variables)
+        self.assert_no_secret(done)
         self.assertEqual((done.returncode, done.stdout), (0, "started\n"))
         self.assertRegex(done.stderr, r"\Aexec-wrapper: error: the tmpdump is not complete: [^\n]*\n\Z")
         for word in words:

@@ -55,7 +55,7 @@ CpuLevel cpu_level(const CpuQuestions& questions) {
   return v4 ? CpuLevel::v4 : CpuLevel::v3;
 }
 
-CpuLevel cpu_level() {
+std::optional<CpuLevel> cpu_level() {
 #if defined(__x86_64__)
   CpuQuestions questions;
   questions.cpuid = [](std::uint32_t leaf, std::uint32_t subleaf) {
@@ -73,7 +73,7 @@ CpuLevel cpu_level() {
   };
   return cpu_level(questions);
 #else
-  return CpuLevel::baseline;
+  return std::nullopt;
 #endif
 }
 

@@ -5,11 +5,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 namespace tmpdump {
 
-enum class CpuLevel { baseline, v2, v3, v4 }; // x86-64, x86-64-v2, ...; other architectures: baseline
+enum class CpuLevel { baseline, v2, v3, v4 }; // x86-64, x86-64-v2, ...
 
 struct Cpuid {
   std::uint32_t eax = 0, ebx = 0, ecx = 0, edx = 0;
@@ -26,8 +27,8 @@ struct CpuQuestions {
 // Pure. As glibc 2.33 and newer do, a level counts only when every feature of it is there, and those of AVX
 // and AVX-512 only when the kernel saves their registers.
 CpuLevel cpu_level(const CpuQuestions& questions);
-// Of this machine.
-CpuLevel cpu_level();
+// Of this machine; none where the processor is not an x86-64 one.
+std::optional<CpuLevel> cpu_level();
 
 std::string_view name(CpuLevel level); // "x86-64-v3"
 

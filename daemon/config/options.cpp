@@ -201,7 +201,8 @@ result<Options> parse_options(const Environment& environment, const Overrides& o
   return out;
 }
 
-CpuLevel cpu_level(const Options& options, CpuLevel detected) {
+CpuLevel cpu_level(const Options& options, std::optional<CpuLevel> detected) {
+  if (!detected) return CpuLevel::baseline;
   switch (options.cpu) {
   case CpuChoice::baseline:
     return CpuLevel::baseline;
@@ -214,7 +215,7 @@ CpuLevel cpu_level(const Options& options, CpuLevel detected) {
   case CpuChoice::automatic:
     break;
   }
-  return options.snap_start ? std::min(detected, CpuLevel::v3) : detected;
+  return options.snap_start ? std::min(*detected, CpuLevel::v3) : *detected;
 }
 
 } // namespace tmpdump::config

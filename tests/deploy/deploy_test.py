@@ -78,6 +78,33 @@ class TemplateTest(unittest.TestCase):
             self.assertIn("'java26' is not one of", run("cfn-lint", "--", wrong, status=4))
 
 
+class ImageTest(unittest.TestCase):
+    """The container image's Dockerfile: this machine has no Docker, but its linter, and the files that it copies."""
+
+    dockerfile = ROOT / "examples/container/Dockerfile"
+
+    def test_hadolint_has_nothing_to_say(self):
+        self.assertEqual(run("hadolint", "--no-color", self.dockerfile), "")
+
+    def test_hadolint_would_notice(self):
+        with tempfile.TemporaryDirectory() as folder:
+            wrong = Path(folder) / "Dockerfile"
+            wrong.write_text(self.dockerfile.read_text().replace("--from=layer", "--from=lair"))
+            self.assertIn("DL3022", run("hadolint", "--no-color", wrong, status=1))
+
+    def test_what_it_copies_and_names_is_there(self):
+        text = self.dockerfile.read_text()
+        copied = re.findall(r"^COPY (?!--from)(\S+) ", text, re.MULTILINE)
+        self.assertEqual(copied, ["tmpdump-x86_64.zip", "index.py"])
+        for name in copied:
+            self.assertTrue((build / "layer" / name).exists() or (self.dockerfile.parent / name).exists(), name)
+        wrapper = re.search(r"^ENV AWS_LAMBDA_EXEC_WRAPPER=/opt/(\S+)$", text, re.MULTILINE)[1]
+        module, function = re.search(r'^CMD \["(\w+)\.(\w+)"\]$', text, re.MULTILINE).groups()
+        with zipfile.ZipFile(build / "layer/tmpdump-x86_64.zip") as layer:
+            self.assertIn(wrapper, layer.namelist())
+        self.assertIn(f"\ndef {function}(event, context):", (self.dockerfile.parent / f"{module}.py").read_text())
+
+
 class PartsTest(unittest.TestCase):
     """The lists of parts, as the standard's own library reads them."""
 
