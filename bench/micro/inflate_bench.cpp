@@ -141,7 +141,7 @@ std::vector<Stream> largest(const std::string& archive, std::size_t count) {
 int main(int argc, char** argv) {
   try {
     if (argc < 2) {
-      std::fputs("usage: bench_inflate ARCHIVE [ENTRIES [ROUNDS]]\n", stderr);
+      (void)std::fputs("usage: bench_inflate ARCHIVE [ENTRIES [ROUNDS]]\n", stderr);
       return 2;
     }
     const std::string archive = read(argv[1]);
@@ -179,7 +179,7 @@ int main(int argc, char** argv) {
     for (const auto& [name, seconds] : together)
       std::printf("  %-26s %6.3f\n", name.c_str(), seconds);
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "bench_inflate: %s\n", error.what());
+    (void)std::fprintf(stderr, "bench_inflate: %s\n", error.what());
     return 1;
   }
 }

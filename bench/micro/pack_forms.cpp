@@ -166,7 +166,7 @@ std::vector<Chunk> chunks_of(const std::vector<File>& files, const Form& form) {
 Data trained(const std::vector<File>& files, std::size_t size) {
   Data samples;
   std::vector<std::size_t> lengths;
-  constexpr std::size_t sample = 16 * 1024, stride = 512 * 1024;
+  constexpr std::size_t sample = std::size_t{16} * 1024, stride = std::size_t{512} * 1024;
   for (const File& file : files) {
     for (std::size_t at = 0; at + sample <= file.bytes.size(); at += stride) {
       const auto from = file.bytes.begin() + static_cast<std::ptrdiff_t>(at);
@@ -259,7 +259,7 @@ std::vector<Form> forms() {
   all[4].name = "long matches in segments of 8 MiB";
   all[4].long_matches = true;
   all[5].name = "a dictionary of 112 KB over all files";
-  all[5].dictionary = 112 * 1024;
+  all[5].dictionary = std::size_t{112} * 1024;
   all[6].name = "a dictionary of 1 MB over all files";
   all[6].dictionary = mebibyte;
   all[7].name = "each segment after the file's first 4 MiB";

@@ -64,6 +64,7 @@ int drop_constant_pages(dl_phdr_info* program, std::size_t /*size*/, void* page_
     const std::uintptr_t begin = (program->dlpi_addr + segment.p_vaddr) / page * page;
     const std::uintptr_t end = program->dlpi_addr + segment.p_vaddr + segment.p_memsz;
     // A page that does not go is not worth a word.
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): dlpi_addr and p_vaddr are integers
     (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
   }
   return 0;

@@ -93,8 +93,8 @@ result<Options> parse_options(const Environment& environment, const Overrides& o
 
 // For which processor libraries are chosen: what TMPDUMP_CPU says, else `detected`, but under SnapStart at
 // most x86-64-v3, since a snapshot moves between hosts. AWS promises AVX2 for x86_64 functions
-// (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-avx2.html). A processor without levels (none detected)
-// takes the plain files whatever TMPDUMP_CPU says: the others are not for it.
+// (https://docs.aws.amazon.com/lambda/latest/dg/runtimes-avx2.html). A processor without levels (none
+// detected) takes the plain files whatever TMPDUMP_CPU says: the others are not for it.
 CpuLevel cpu_level(const Options& options, std::optional<CpuLevel> detected);
 
 } // namespace tmpdump::config

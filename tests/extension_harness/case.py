@@ -32,6 +32,9 @@ SEED = int(os.environ.get("TMPDUMP_SEED") or 1)
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
 
 build = None  # set by main()
+# A program that was built with sanitizers, and how it is to behave: tests/extension.cmake
+SANITIZED = os.environ.get("TMPDUMP_SANITIZED")
+SANITIZERS = {name: value for name, value in os.environ.items() if SANITIZED and name.endswith("SAN_OPTIONS")}
 
 
 def rounds(usual):
@@ -42,7 +45,7 @@ class Prefetch:
     """The running program. `name` is what it was started as; `root` is its root folder, from which it is started."""
 
     def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=()):
-        command, self.program = [f"/opt/extensions/{name}", *arguments], program or build / "bin" / "tmpdump-prefetch"
+        command, self.program = [f"/opt/extensions/{name}", *arguments], program or SANITIZED or build / "bin" / "tmpdump-prefetch"
         if root:
             command, self.program = [CHROOT, str(root), *command], CHROOT
         self.process = subprocess.Popen(command, executable=self.program, env=environment,
@@ -159,11 +162,12 @@ class ExtensionTest(unittest.TestCase):
         all_of_them = {"AWS_LAMBDA_RUNTIME_API": getattr(api, "address", api), "AWS_ACCESS_KEY_ID": ACCESS_KEY,
                        "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": endpoint,
                        "TMPDUMP_URI": f"s3://{BUCKET}/function.zip", "TMPDUMP_DEST": str(self.destination),
-                       "TMPDUMP_LOG": "debug", **variables}
+                       "TMPDUMP_LOG": "debug", **SANITIZERS, **variables}
         return {name: value for name, value in all_of_them.items() if value is not None}
 
     def start(self, api, endpoint, name="tmpdump-prefetch", root=None, program=None, **variables):
         prefetch = Prefetch(self.settings(api, endpoint, **variables), name, program=program, root=root)
+        self.addCleanup(lambda: self.assertNotRegex(prefetch.log.text(), "Sanitizer|runtime error:"))
         self.addCleanup(prefetch.kill)
         return prefetch
 
