@@ -169,6 +169,7 @@ def main():
 
     options.output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.output, prefix="scratch-") as scratch:
+        measure.spread(scratch)
         fs = filesystem(scratch)
         upload(options, Path(scratch) / "objects", ready)
         found, no_links = all_links(options, arguments, Path(scratch), ready)

@@ -109,6 +109,15 @@ result<void> OutputFile::overwrite(std::uint64_t offset, Bytes bytes) {
   return {};
 }
 
+result<void> OutputFile::truncate(std::uint64_t size) {
+  TMPDUMP_CHECK(flush());
+  while (::ftruncate(fd_.get(), static_cast<off_t>(size)) != 0) {
+    if (errno != EINTR) return failure(errno);
+  }
+  flushed_ = size;
+  return {};
+}
+
 result<void> OutputFile::flush() {
   TMPDUMP_CHECK(write_at(flushed_, buffer_));
   flushed_ += buffer_.size();

@@ -26,6 +26,8 @@ public:
   result<void> append(Bytes bytes);
   // Of what has been appended; `bytes` must lie within it.
   result<void> overwrite(std::uint64_t offset, Bytes bytes);
+  // Drops what was appended behind `size`.
+  result<void> truncate(std::uint64_t size);
   [[nodiscard]] std::uint64_t size() const { return flushed_ + buffer_.size(); }
 
   // Everything appended can be read through fd() afterwards.

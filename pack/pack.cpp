@@ -58,12 +58,13 @@ public:
     return same ? result<void>{} : changed();
   }
 
-private:
-  Input(const Item& item, UniqueFd fd, const struct stat& status)
-      : item_(&item), fd_(std::move(fd)), status_(status) {}
   [[nodiscard]] Failure changed() const {
     return {Errc::io, quote(item_->origin) + " changed while it was packed; pack again when it is still"};
   }
+
+private:
+  Input(const Item& item, UniqueFd fd, const struct stat& status)
+      : item_(&item), fd_(std::move(fd)), status_(status) {}
   const Item* item_;
   UniqueFd fd_;
   struct stat status_;
@@ -95,6 +96,7 @@ private:
   result<void> submit(std::size_t item, Buffer input, bool first, bool last, std::uint32_t crc);
   result<void> write_one();
   result<void> begin_entry(const Pending& pending, zip::Method method);
+  result<void> store_instead(const Item& item, std::uint32_t crc);
 
   const std::vector<Item>& items_;
   const PackSettings& settings_;
@@ -153,6 +155,22 @@ result<void> Pipeline::begin_entry(const Pending& pending, zip::Method method) {
                        item.kind == zip::Kind::directory ? 0 : item.size);
 }
 
+// What does not compress, in segments, would cost the reader a decoder's window for each of them that is on
+// its way.
+result<void> Pipeline::store_instead(const Item& item, std::uint32_t crc) {
+  TMPDUMP_CHECK(writer_.store_instead());
+  TMPDUMP_TRY(Input input, Input::open(item));
+  std::uint32_t again = 0;
+  for (std::uint64_t at = 0; at < item.size;) {
+    TMPDUMP_TRY(const Buffer bytes, input.read(static_cast<std::size_t>(std::min(mebibyte, item.size - at))));
+    again = decode::crc32(again, bytes);
+    TMPDUMP_CHECK(writer_.data(bytes));
+    at += bytes.size();
+    TMPDUMP_CHECK(tick_());
+  }
+  return again == crc ? result<void>{} : input.changed();
+}
+
 result<void> Pipeline::write_one() {
   constexpr auto patience = std::chrono::milliseconds(100); // between two draws of a progress bar
   Pending pending = std::move(pending_.front());
@@ -168,6 +186,11 @@ result<void> Pipeline::write_one() {
   if (segments_.segment_bytes != 0)
     segments_.packed_sizes.push_back(static_cast<std::uint32_t>(packed.data.size()));
   if (pending.last) {
+    if (segments_.segment_bytes != 0 && entry.packed >= items_[pending.item].size) {
+      TMPDUMP_CHECK(store_instead(items_[pending.item], pending.crc));
+      entry = {items_[pending.item].size, 1, zip::Method::stored};
+      segments_ = {};
+    }
     entry.segments = std::max<std::size_t>(1, segments_.packed_sizes.size());
     TMPDUMP_CHECK(writer_.end(pending.crc, segments_));
     packing_.packed += entry.packed;

@@ -154,11 +154,22 @@ result<void> ZipWriter::begin(const std::string& path, zip::Kind kind, mode_t mo
   record.size = size;
   record.offset = out_.size();
   record.wide = size >= needs_wide;
-  const std::string placeholder = local_header(record);
   records_.push_back(std::move(record));
-  TMPDUMP_CHECK(out_.append(bytes_of(placeholder)));
+  return append_local_header(records_.back());
+}
+
+// A placeholder of it: CRC and sizes follow in end().
+result<void> ZipWriter::append_local_header(const Record& record) {
+  TMPDUMP_CHECK(out_.append(bytes_of(local_header(record))));
   data_begin_ = out_.size();
   return {};
+}
+
+result<void> ZipWriter::store_instead() {
+  Record& record = records_.back();
+  record.method = zip::Method::stored;
+  TMPDUMP_CHECK(out_.truncate(record.offset));
+  return append_local_header(record);
 }
 
 result<void> ZipWriter::data(Bytes compressed) {

@@ -32,6 +32,8 @@ public:
                      std::uint64_t size);
   result<void> data(Bytes compressed);
   result<void> end(std::uint32_t crc, const Segments& segments);
+  // Drops the data of the entry that was begun last, which then is to be stored.
+  result<void> store_instead();
 
   // The central directory and the end records; nothing can follow.
   result<void> finish();
@@ -46,6 +48,7 @@ private:
     bool wide = false; // with zip64 sizes in the local header
     Segments segments;
   };
+  result<void> append_local_header(const Record& record);
   [[nodiscard]] std::string local_header(const Record& record) const;
   [[nodiscard]] static std::string central_header(const Record& record);
 

@@ -89,7 +89,11 @@ TEST_CASE(
   CHECK(ranges(98 * mib, 5) == 12);
   CHECK(ranges(98 * mib, 1) == 12);
   CHECK(ranges(98 * mib, 0) == 13);
-  CHECK(ranges(9 * mib, 6) == 2); // too few to be balanced
+  // Less than one for each that is idle when the directory is known, which is half of them.
+  CHECK(ranges(20 * mib, 6) == 3);
+  CHECK(ranges(9 * mib, 6) == 3);
+  CHECK(ranges(5 * mib, 6) == 2);
+  CHECK(ranges(3 * mib, 6) == 1);
 }
 
 TEST_CASE("a small gap is downloaded, a large one is skipped") {
@@ -208,4 +212,6 @@ TEST_CASE("connections grow with the archive up to the default") {
   CHECK(choose_connections(3 * mib, 8 * mib) == 1);
   CHECK(choose_connections(20 * mib, 8 * mib) == 3);
   CHECK(choose_connections(10'000 * mib, 8 * mib) == max_default_connections);
+  CHECK(choose_connections(20 * mib, 8 * mib, 5) == 5); // no reason to let one rest that is open
+  CHECK(choose_connections(20 * mib, 8 * mib, 50) == max_default_connections);
 }

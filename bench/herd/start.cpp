@@ -223,7 +223,8 @@ void Start::directory_known() {
   for (const auto& job : jobs_)
     had.push_back(
         {static_cast<std::uint64_t>(job->begin), static_cast<std::uint64_t>(job->end - job->begin)});
-  if (!setup_.connections) limit_ = fetch::choose_connections(setup_.workload.size, setup_.plan.range_size);
+  if (!setup_.connections)
+    limit_ = fetch::choose_connections(setup_.workload.size, setup_.plan.range_size, had.size());
   auto plan = setup_.plan;
   plan.connections = limit_;
   for (const auto& slice : fetch::plan_ranges(setup_.workload.regions, had, plan))

@@ -75,7 +75,7 @@ void print_summary(const prefetch::Summary& summary, const std::string& source) 
       "%s: %s in %llu files from %s in %.3f s, %s/s, %llu requests, %llu retries, %llu hedges, "
       "peak memory %.1f MiB\n",
       source.c_str(), format_size(summary.unpacked).c_str(),
-      static_cast<unsigned long long>(summary.files + summary.symlinks),
+      static_cast<unsigned long long>(summary.files) + summary.symlinks,
       format_size(summary.received).c_str(), seconds, format_size(rate).c_str(),
       static_cast<unsigned long long>(summary.requests), static_cast<unsigned long long>(summary.retries),
       static_cast<unsigned long long>(summary.hedges), static_cast<double>(peak_memory()) / 1048576.0);

@@ -62,7 +62,7 @@ TMPDUMP_INLINE void copy_near(std::uint8_t* to, unsigned distance, unsigned leng
 // Bits: after a refill at least 56 are there. Three look-ups of literals take 33 at most, or two and a length
 // 42; 14 are left then, enough to look up a distance of the first table. It is dropped after a refill, and
 // takes 28 at most; 28 are left, enough for the next round's first look-up.
-template <unsigned Lits, unsigned Wide>
+template <unsigned Lits, std::size_t Wide>
 TMPDUMP_INLINE Stop loop(Cursor& cursor, const Codes& codes) {
   const std::uint8_t* in = cursor.in;
   const std::uint8_t* const in_stop = cursor.in_end - in_margin;

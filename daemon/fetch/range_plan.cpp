@@ -62,12 +62,22 @@ void cut(const Interval& interval, std::uint64_t range_size, std::vector<Slice>&
   }
 }
 
+// Of little a connection takes at least so much, unless ranges are to be smaller: its first byte takes as
+// long as 1.5 MB.
+constexpr std::uint64_t least_share = 2 * mib;
+
 // The range size, at most 1.25 times smaller or larger, with which the connections end at about the same
 // time: the first ranges are over at different times, so half a round more or less is as good as a whole one.
+// Of less than half a round each connection that has nothing to do takes a share.
 std::uint64_t balanced(std::uint64_t bytes, std::uint64_t range_size, unsigned connections) {
   if (connections == 0 || range_size == 0) return range_size;
   const double ranges = static_cast<double>(bytes) / static_cast<double>(range_size);
   const unsigned unit = (connections + 1) / 2;
+  if (ranges < unit) {
+    const std::uint64_t least = std::min(least_share, range_size);
+    const auto shares = std::clamp<std::uint64_t>(bytes / least, 1, unit);
+    return std::min(range_size, (bytes + shares - 1) / shares);
+  }
   const double whole = std::round(ranges / unit) * unit;
   if (whole < ranges / 1.25 || whole > ranges * 1.25) return range_size;
   return static_cast<std::uint64_t>(std::ceil(static_cast<double>(bytes) / whole));
@@ -183,9 +193,10 @@ std::vector<Slice> plan_ranges(std::span<const Region> wanted, std::span<const S
   return order(slices, regions, options.short_chain);
 }
 
-unsigned choose_connections(std::uint64_t bytes, std::uint64_t range_size) {
+unsigned choose_connections(std::uint64_t bytes, std::uint64_t range_size, std::size_t open) {
   const std::uint64_t ranges = (bytes + range_size - 1) / range_size;
-  return static_cast<unsigned>(std::clamp<std::uint64_t>(ranges, 1, max_default_connections));
+  return static_cast<unsigned>(
+      std::clamp<std::uint64_t>(std::max<std::uint64_t>(ranges, open), 1, max_default_connections));
 }
 
 } // namespace tmpdump::fetch

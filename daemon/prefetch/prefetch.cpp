@@ -200,12 +200,13 @@ awaitable<result<void>> run_once(Run& run) {
     return region != regions.end() && region->begin < slice.offset + slice.length;
   });
   fetch::PlanOptions plan;
+  const auto asked = transfer->asked();
   plan.connections = run.settings.connections.value_or(
-      fetch::choose_connections(reader.object().size, run.settings.range_size));
+      fetch::choose_connections(reader.object().size, run.settings.range_size, asked.size()));
   if (!run.settings.connections) transfer->set_connections(plan.connections);
   plan.range_size = run.settings.range_size;
   plan.short_chain = short_chain;
-  transfer->add(fetch::plan_ranges(regions, transfer->asked(), plan));
+  transfer->add(fetch::plan_ranges(regions, asked, plan));
 
   auto drained = co_await transfer->drain();
   if (!drained) co_return drained.error();

@@ -197,6 +197,21 @@ class Form(Story):
                 "lib/libbig.so": 11, "lib/libmiddle.so": 4, "lib/random.bin": 0, "lib/empty": 0, "lib/small": 0})
             self.assertEqual(self.fetched("a.zip"), self.CONTENT)
 
+    def test_what_does_not_compress_is_stored(self):
+        """Also a large file, of which that is known only at its end; what stands before and behind it is as it was."""
+        noise = os.urandom(300_000)
+        files = {"a.bin": code(300_000), "b.bin": noise, "c.bin": code(300_000, 7), "d.bin": noise[:50_000], "e.bin": noise[1:]}
+        for name, content in files.items():
+            self.write("in/" + name, content)
+        for method in [], ["--deflate"]:
+            self.tmpdump("pack", "in/.", "-o", "a.zip", "--segment-size", "64K", "--level", "3", *method)
+            self.tmpdump("verify", "a.zip")
+            self.assertEqual(self.fetched("a.zip"), files)
+            with zipfile.ZipFile(self.folder / "a.zip") as archive:
+                stored = {info.filename: info.compress_size for info in archive.infolist() if info.compress_type == 0}
+                self.assertEqual(archive.read("e.bin"), files["e.bin"])
+            self.assertEqual(stored, {"b.bin": 300_000, "d.bin": 50_000, "e.bin": 299_999})
+
     def test_every_level_of_deflate_and_every_kind_of_last_block(self):
         # Stored, fixed and dynamic last blocks, ending at every bit of a byte.
         for number in range(40):
