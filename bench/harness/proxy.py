@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench_link, the shaped link, as a running program; certificates for it; and what curl sees of its shape."""
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
 
 def certificates(folder):
-    """Makes an authority and a server's certificate for 127.0.0.1; (authority, certificate, key)."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Makes an authority and a server's certificate for 127.0.0.1; (authority, certificate, key). What `folder` held goes, also
+    what peers made of an authority before.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
     authority, key = folder / "ca.pem", folder / "key.pem"
     request, certificate, extensions = folder / "request.pem", folder / "server.pem", folder / "extensions"
     extensions.write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\nbasicConstraints=CA:FALSE\n"
