@@ -379,6 +379,43 @@ TEST_CASE("a full window stops reading, and a transfer whose consumer keeps ever
   CHECK(pool.peak_bytes() <= 2 * mib);
 }
 
+TEST_CASE("what decoders keep of the input counts: other ranges wait, the head goes on") {
+  asio::io_context context(1);
+  ScriptedSource source(context, random_bytes(8 * mib));
+  ChunkPool pool(context, 2 * mib);
+  std::int64_t kept = 0; // of [0, 4 MiB), as of a segment that is decoded when all of it is there
+  std::size_t first = 0;
+  std::size_t second = 0;
+  std::size_t second_meanwhile = 0;
+  Transfer transfer(
+      context, source, pool, Bench::quick(),
+      [&](const Piece& piece) {
+        const auto size = piece.bytes.size();
+        (piece.offset < 4 * mib ? first : second) += size;
+        const auto more = first < 4 * mib ? static_cast<std::int64_t>(size) : -kept;
+        kept += more;
+        pool.keep(more);
+        if (first < 4 * mib) second_meanwhile = second;
+      },
+      nullptr);
+  bool ended = false;
+  asio::co_spawn(
+      context,
+      [&]() -> asio::awaitable<void> {
+        auto info = co_await transfer.begin(1000, {});
+        REQUIRE(info.has_value());
+        transfer.add({{0, 4 * mib}, {4 * mib, 4 * mib - 1000}});
+        REQUIRE((co_await transfer.drain()).has_value());
+        ended = true;
+      },
+      asio::detached);
+  context.run();
+  CHECK(ended);
+  CHECK(first == 4 * mib);
+  CHECK(second == 4 * mib);
+  CHECK(second_meanwhile <= 2 * mib);
+}
+
 TEST_CASE("a range that waits for the decoders is not given up, however long they take") {
   asio::io_context context(1);
   ScriptedSource source(context, random_bytes(8 * mib));

@@ -351,7 +351,7 @@ TEST_CASE("a stage whose input ends too early fails instead of waiting") {
   std::vector<std::byte> memory(50);
   const auto chunk = std::make_shared<fetch::Chunk>();
   prefetch::DecodeStage stage(
-      2, {nullptr, [&](result<void> outcome) { ended.set_value(std::move(outcome)); }}, nullptr);
+      2, {nullptr, [&](result<void> outcome) { ended.set_value(std::move(outcome)); }, nullptr}, nullptr);
   stage.set_entries({&entry}, *destination, 0);
   const std::size_t first = GENERATE(0U, 10U);
   if (first > 0) stage.add({chunk, 0, Bytes(memory).first(first)});
@@ -385,7 +385,7 @@ TEST_CASE("among what can be decoded a long chain goes first, then what the arch
                                  order.push_back(entry.path);
                                  return {};
                                },
-                               [&](result<void> outcome) { ended.set_value(std::move(outcome)); }},
+                               [&](result<void> outcome) { ended.set_value(std::move(outcome)); }, nullptr},
                               nullptr);
   // All of it before the entries are known: then all of them are ready at once.
   stage.add({std::make_shared<fetch::Chunk>(), 0, bytes_of(zip.bytes)});

@@ -97,7 +97,8 @@ bool fill(const Sorted& sorted, std::span<CodeEntry> table) {
   constexpr auto& meaning = Kind::meaning;
   constexpr unsigned bits = Kind::bits;
   const auto entry_of = [&](std::size_t rank, unsigned length) {
-    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): clang 14 does not know that a constant is initialized
+    // NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): clang 14 does not know that a constant is
+    // initialized
     const Symbol symbol = meaning[sorted.symbols[rank]];
     return symbol.entry + length * symbol.multiplier;
   };

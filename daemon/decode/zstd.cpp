@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <memory>
+#include <new>
 #include <optional>
-#include <vector>
+#include <sys/mman.h>
 #include <zstd_errors.h>
 
 namespace tmpdump::decode {
@@ -115,6 +117,32 @@ private:
   std::optional<Failure> failure_;
 };
 
+// What malloc gives back to itself is not gone: with some 5 MiB for each segment of what hardly compresses,
+// taken and given by every thread, 40 MiB were nobody's. What is large is the kernel's again at once.
+class InputBuffer {
+public:
+  explicit InputBuffer(std::size_t size) {
+    constexpr std::size_t large = std::size_t{2} << 20U;
+    if (size <= large) {
+      small_.reset(new std::byte[size]);
+      return;
+    }
+    void* const pages = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED) throw std::bad_alloc();
+    mapped_ = MutableBytes(static_cast<std::byte*>(pages), size);
+  }
+  ~InputBuffer() {
+    if (!mapped_.empty()) (void)::munmap(mapped_.data(), mapped_.size());
+  }
+  InputBuffer(const InputBuffer&) = delete;
+  InputBuffer& operator=(const InputBuffer&) = delete;
+  [[nodiscard]] std::byte* data() const { return small_ ? small_.get() : mapped_.data(); }
+
+private:
+  std::unique_ptr<std::byte[]> small_;
+  MutableBytes mapped_;
+};
+
 // Keeps what arrives until all is there, and only then decodes: a segment of 8 MiB that waits for its bytes
 // costs the 1 or 2 MiB that it is compressed to, not a window; with as many on their way as there are
 // connections that is the difference between 50 and 10 MiB. It begins to decode later, by the few
@@ -133,29 +161,30 @@ public:
       return step;
     }
     if (!in.empty()) {
-      if (gathered_.empty()) gathered_.reserve(size_);
-      gathered_.insert(gathered_.end(), in.begin(), in.end());
+      if (!gathered_) gathered_.emplace(size_);
+      std::memcpy(gathered_->data() + taken_, in.data(), in.size());
       taken_ += in.size();
     }
-    if (taken_ < size_ && !hurried_) return Step{in.size(), 0, false};
-    TMPDUMP_TRY(const Step step, zstd_.decode(Bytes(gathered_).subspan(decoded_), out));
+    if (!gathered_ || (taken_ < size_ && !hurried_)) return Step{in.size(), 0, false};
+    TMPDUMP_TRY(const Step step, zstd_.decode(Bytes(gathered_->data(), taken_).subspan(decoded_), out));
     decoded_ += step.consumed;
     return Step{in.size(), step.produced, step.finished};
   }
   void hurry() override { hurried_ = true; }
+  [[nodiscard]] std::size_t kept() const override { return gathered_ ? taken_ : 0; }
 
 private:
   Zstd zstd_;
-  const std::size_t size_;          // compressed bytes
-  std::size_t taken_ = 0;           // of them, from the callers
-  std::size_t decoded_ = 0;         // of what is gathered
-  std::vector<std::byte> gathered_; // grows up to size_
+  const std::size_t size_;  // compressed bytes
+  std::size_t taken_ = 0;   // of them, from the callers
+  std::size_t decoded_ = 0; // of what is gathered
+  std::optional<InputBuffer> gathered_;
   bool whole_at_once_ = false;
   bool hurried_ = false;
 };
 
-// Beyond it a window costs hardly more than gathering.
-constexpr std::uint64_t max_gathered = std::uint64_t{4} << 20U;
+// A segment of 8 MiB that does not compress, with a little room.
+constexpr std::uint64_t max_gathered = std::uint64_t{9} << 20U;
 
 } // namespace
 

@@ -35,13 +35,15 @@ struct ChunkPool::State {
   // Guarded by mutex: chunks not in use, last in first out (the warmest cache lines), and how many exist.
   std::vector<std::unique_ptr<std::byte[]>> free_chunks;
   std::size_t made = 0;
+  std::int64_t kept = 0; // bytes, by decoders
   bool someone_waits = false;
   bool closed = false;
 
   std::unique_ptr<std::byte[]> take(std::uint64_t order) {
     const std::lock_guard lock(mutex);
     const std::size_t available = free_chunks.size() + (limit - made);
-    if (available == 0 || (available <= reserved && order > head)) {
+    const auto spoken_for = reserved + static_cast<std::size_t>(kept) / chunk_size;
+    if (available == 0 || (available <= spoken_for && order > head)) {
       someone_waits = true;
       return nullptr;
     }
@@ -57,8 +59,18 @@ struct ChunkPool::State {
   // Any thread. True: a waiter should look again.
   bool give_back(std::unique_ptr<std::byte[]> memory) {
     const std::lock_guard lock(mutex);
-    free_chunks.push_back(std::move(memory));
+    if (made + static_cast<std::size_t>(kept) / chunk_size > limit) {
+      memory.reset(); // its place is taken
+      --made;
+    } else {
+      free_chunks.push_back(std::move(memory));
+    }
     return std::exchange(someone_waits, false) && !closed;
+  }
+  bool keep(std::int64_t bytes) {
+    const std::lock_guard lock(mutex);
+    kept += bytes;
+    return bytes < 0 && std::exchange(someone_waits, false) && !closed;
   }
 
   void wake_first() {
@@ -110,6 +122,12 @@ asio::awaitable<ChunkPtr> ChunkPool::acquire(std::uint64_t order) {
 void ChunkPool::set_head(std::uint64_t order) {
   state_->head = order;
   state_->wake_first();
+}
+
+void ChunkPool::keep(std::int64_t bytes) {
+  if (bytes != 0 && state_->keep(bytes)) {
+    asio::post(state_->context, [state = state_] { state->wake_first(); });
+  }
 }
 
 std::size_t ChunkPool::peak_bytes() const {

@@ -32,8 +32,10 @@ inline constexpr std::size_t chunk_size = 256U << 10U;
 // 2. the last `reserved` chunks go only to the head: the incomplete range that comes first in the plan. All
 // data
 //    before it have been received, so what it brings can be decoded and freed at once, and the head never
-//    stops.
-// Thread safety: chunks may be dropped by any thread; everything else on the network thread.
+//    stops;
+// 3. what decoders keep of chunks that they gave back counts against the budget for everybody but the head.
+// Thread safety: chunks may be dropped, and keep() called, by any thread; everything else on the network
+// thread.
 class ChunkPool {
 public:
   ChunkPool(boost::asio::io_context& context, std::size_t budget);
@@ -44,6 +46,8 @@ public:
   // `order`: the range's place in the plan. Waiters are served first come in the plan, first served.
   boost::asio::awaitable<ChunkPtr> acquire(std::uint64_t order);
   void set_head(std::uint64_t order);
+  // A decoder keeps so many bytes more (or, below 0, less) than it said before.
+  void keep(std::int64_t bytes);
   [[nodiscard]] std::size_t peak_bytes() const;
 
 private:

@@ -9,6 +9,7 @@
 #include "output/destination.h"
 #include "zip/directory.h"
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -29,6 +30,8 @@ public:
     std::function<result<void>(const zip::Entry&)> published;
     // Once: every entry is done, or the first failure.
     std::function<void(result<void>)> ended;
+    // Streams keep so many bytes more (below 0: less) of the input than before.
+    std::function<void(std::int64_t)> kept;
   };
   DecodeStage(unsigned threads, Callbacks callbacks, Trace* trace);
   ~DecodeStage(); // stops

@@ -31,6 +31,8 @@ public:
   result<bool> feed(Bytes bytes, MutableBytes scratch);
   // Decodes what comes as it comes, for a window's memory: for the last parts.
   void hurry();
+  // Bytes of input that are kept until all are there.
+  [[nodiscard]] std::size_t kept() const { return decoder_ ? decoder_->kept() : 0; }
   // Once complete: this part was its entry's last, and the entry is in its place.
   [[nodiscard]] bool published() const { return published_; }
 

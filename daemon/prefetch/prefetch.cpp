@@ -128,6 +128,7 @@ awaitable<result<void>> run_once(Run& run) {
       end->happened.cancel();
     });
   };
+  callbacks.kept = [&pool](std::int64_t bytes) { pool.keep(bytes); };
   // Destroyed before what its threads and the callbacks use; its own destructor joins them.
   DecodeStage stage(decoders, std::move(callbacks), run.trace);
   DirectoryReader reader;

@@ -63,9 +63,9 @@ struct Settings {
   fetch::RetryPolicy retry;
   fetch::HedgePolicy hedge;
   std::uint64_t range_size = 8U << 20U;
-  // Bytes of buffers between network and decoders; peak memory is about 8 MiB more, and of a packed archive a
-  // window of 8 MiB a decoder.
-  std::size_t window = 28U << 20U;
+  // Bytes of buffers between network and decoders, and of what those keep of segments that are not whole yet;
+  // peak memory is about 8 MiB more, and of a packed archive a window of 8 MiB a decoder.
+  std::size_t window = 24U << 20U;
 };
 
 struct Summary {
