@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-""".github/workflows: actionlint has nothing to say, every command of ours exists, and no long-lived key is asked for."""
+""".github/workflows: actionlint has nothing to say, every command of ours exists, what a delivery promises is in it, and no
+long-lived key is asked for.
+"""
 import re
 import subprocess
 import tempfile
@@ -8,6 +10,39 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
+
+# By workflow and job: lines, from their begin on, that it cannot do without.
+WANTED = {
+    ("ci.yml", "test"): ("- run: ./dev test", "- run: ./dev check", "- run: ./dev fuzz smoke", "- run: ./dev layer", "name: layer"),
+    ("ci.yml", "nightly"): ("if: github.event_name == 'schedule'", "- run: ./dev test --nightly"),
+    ("ci.yml", "arm64"): ("- run: ./dev arm64",),
+    # A cache of what was compiled would make the second layer out of the first.
+    ("ci.yml", "reproducible"): ("if: github.event_name == 'schedule'", "CCACHE_DISABLE: '1'", "- run: one/dev layer",
+                                 "- run: another/place/dev layer",
+                                 "- run: cmp one/build/layer/SHA256SUMS another/place/build/layer/SHA256SUMS"),
+    ("delivery.yml", "ci"): ("uses: ./.github/workflows/ci.yml",),
+    ("delivery.yml", "deploy"): ("needs: ci", "environment: production", "id-token: write",
+                                 "run: cd build/layer && sha256sum --check --strict SHA256SUMS",
+                                 "- uses: aws-actions/configure-aws-credentials@", "role-to-assume: ${{ vars.AWS_ROLE_ARN }}",
+                                 "aws cloudformation package --template-file cfn-deploy.yml",
+                                 "aws cloudformation deploy --template-file build/layer/deploy.yml"),
+    ("delivery.yml", "release"): ("needs: ci", "id-token: write", "attestations: write",
+                                  'run: test "$GITHUB_REF_NAME" = "v$(cat layer/VERSION)" && cd layer && sha256sum --check --strict',
+                                  "- uses: actions/attest-build-provenance@", "subject-checksums: layer/SHA256SUMS",
+                                  "layer/*.zip layer/*.spdx.json layer/SHA256SUMS"),
+}
+MOST_MINUTES = 60  # of what a pull request waits for
+
+
+def jobs_of(text):
+    """{name: its lines, without comments}"""
+    text = re.sub(r"(^| )#.*", "", text, flags=re.MULTILINE)
+    return dict(re.findall(r"^  ([\w-]+):\n((?:    .*\n|\s*\n)+)", text[text.index("\njobs:"):], re.MULTILINE))
+
+
+def missing(job, wanted):
+    lines = [line.strip() for line in job.split("\n")]
+    return [words for words in wanted if not any(line.startswith(words) for line in lines)]
 
 
 def actionlint(*arguments, cwd=ROOT):
@@ -36,6 +71,27 @@ class WorkflowsTest(unittest.TestCase):
         for path in WORKFLOWS:
             for verb in re.findall(r"\bdev (\w+)", re.sub(r"#.*", "", path.read_text())):
                 self.assertIn(verb, verbs, path.name)
+
+    def test_each_job_does_what_it_is_for(self):
+        jobs = {(path.name, name): job for path in WORKFLOWS for name, job in jobs_of(path.read_text()).items()}
+        self.assertEqual(set(jobs), set(WANTED))
+        for place, wanted in WANTED.items():
+            with self.subTest(place):
+                self.assertEqual(missing(jobs[place], wanted), [])
+                for words in wanted:  # and it would be noticed
+                    without = "\n".join(line for line in jobs[place].split("\n") if not line.strip().startswith(words))
+                    self.assertIn(words, missing(without, wanted))
+
+    def test_each_night(self):
+        text = (ROOT / ".github/workflows/ci.yml").read_text()
+        self.assertRegex(text, r"\n  schedule:\n    - cron: ")
+
+    def test_a_pull_request_does_not_wait_for_long(self):
+        for name, job in jobs_of((ROOT / ".github/workflows/ci.yml").read_text()).items():
+            minutes = int(re.search(r"^    timeout-minutes: (\d+)", job, re.MULTILINE)[1])
+            with self.subTest(name):
+                self.assertTrue(minutes <= MOST_MINUTES or re.search(r"^    if: github.event_name [!=]= '(schedule|pull_request)'$", job,
+                                                                     re.MULTILINE))
 
     def test_no_long_lived_keys(self):
         for path in WORKFLOWS:
