@@ -3,6 +3,9 @@
 #include "support/catch.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
+#include <set>
 
 using namespace tmpdump;
 using namespace tmpdump::herd;
@@ -26,7 +29,8 @@ unsigned refused(const Result& result) {
 }
 
 // What the daemon asks for when nothing goes wrong.
-std::size_t planned_requests(const Workload& workload) {
+std::size_t planned_requests(const Setup& setup) {
+  const auto& workload = setup.workload;
   auto had = fetch::speculative_front();
   for (auto& slice : had) {
     const std::uint64_t tail = workload.size - fetch::tail_length;
@@ -35,7 +39,10 @@ std::size_t planned_requests(const Workload& workload) {
   const std::size_t front = static_cast<std::size_t>(
       std::count_if(had.begin(), had.end(), [](const auto& slice) { return slice.length > 0; }));
   had.push_back({workload.size - fetch::tail_length, fetch::tail_length});
-  return front + 1 + fetch::plan_ranges(workload.regions, had, {}).size();
+  auto plan = setup.plan;
+  plan.connections = setup.connections.value_or(fetch::choose_connections(workload.size, plan.range_size));
+  plan.short_chain = 2 * plan.range_size;
+  return front + 1 + fetch::plan_ranges(workload.regions, had, plan).size();
 }
 
 } // namespace
@@ -50,7 +57,7 @@ TEST_CASE("a start alone: every byte once, no more requests than planned, near t
     REQUIRE(outcome.ready);
     CHECK(outcome.refused == 0);
     CHECK(outcome.hedges == 0);
-    CHECK(outcome.requests == planned_requests(workload));
+    CHECK(outcome.requests == planned_requests(setup));
     // What a speculative range brings before it is known that the tail brings it too is no loss of more than
     // that.
     CHECK(outcome.delivered <= workload.size);
@@ -60,6 +67,21 @@ TEST_CASE("a start alone: every byte once, no more requests than planned, near t
     CHECK(outcome.seconds >= limit + setup.link.set_up + setup.origin.first_byte - 0.001);
     CHECK(outcome.seconds < 3 * limit);
   }
+}
+
+TEST_CASE("what is asked for goes by the number of connections, as the daemon plans") {
+  Setup setup = of(1);
+  setup.origin.slow_share = 0;
+  setup.hedge.enabled = false;
+  std::set<unsigned> counts;
+  for (const unsigned connections : {4U, 5U, 6U, 10U, 16U}) {
+    INFO(connections);
+    setup.connections = connections;
+    const auto outcome = simulate(setup).outcomes.at(0);
+    CHECK(outcome.requests == planned_requests(setup));
+    counts.insert(outcome.requests);
+  }
+  CHECK(counts.size() > 1);
 }
 
 TEST_CASE("one seed, one result; another seed, another one") {
@@ -148,6 +170,26 @@ TEST_CASE("a start that is refused for nine seconds gives up, before INIT's ten 
   const Figures f = figures(result);
   CHECK(f.gave_up == 1);
   CHECK(f.median < 0); // there is none
+}
+
+TEST_CASE("README.md's tables are what the simulation says") {
+  std::ifstream file(TMPDUMP_HERD_README);
+  const std::string readme{std::istreambuf_iterator<char>(file), {}};
+  const auto check = [&](const std::string& name, const Setup& setup) {
+    const std::string line = row(name, setup, simulate(setup));
+    INFO(line);
+    CHECK(readme.find("\n" + line + "\n") != std::string::npos);
+  };
+  Setup setup;
+  const std::pair<const char*, unsigned> herds[] = {{"1", 1}, {"10", 10}, {"300", 300}, {"1,000", 1'000}};
+  for (const auto& [name, starts] : herds) {
+    setup.starts = starts;
+    check(name, setup);
+  }
+  setup.workload = torch_packed();
+  check("torch packed", setup);
+  setup.workload = face();
+  check("face", setup);
 }
 
 TEST_CASE("the plot has a line for each herd") {

@@ -23,13 +23,6 @@ Setup of(unsigned starts) {
   return setup;
 }
 
-std::string seconds(double value) {
-  if (value < 0) return "-";
-  char text[32];
-  static_cast<void>(std::snprintf(text, sizeof text, "%.2f", value));
-  return text;
-}
-
 void heading(const char* title, const char* what) {
   std::printf("\n### %s\n\n| %s | ready: median | 99 %% | slowest | gave up | GETs | 503s | hedges | GETs, $ "
               "| INIT, $ |\n"
@@ -37,17 +30,9 @@ void heading(const char* title, const char* what) {
               title, what);
 }
 
-// GETs, 503s and hedges of one start; dollars of 1,000 starts.
-Result row(const std::string& name, const Setup& setup, bool express = false) {
+Result show(const std::string& name, const Setup& setup, bool express = false) {
   Result result = simulate(setup);
-  const Figures f = figures(result);
-  const double gets = express ? f.billed * price_of_an_express_get +
-                                    static_cast<double>(setup.workload.size) / 1e9 * price_of_an_express_gb
-                              : f.billed * price_of_a_get;
-  std::printf("| %s | %s | %s | %s | %.1f %% | %.1f | %.1f | %.2f | %.4f | %.4f |\n", name.c_str(),
-              seconds(f.median).c_str(), seconds(f.p99).c_str(), seconds(f.slowest).c_str(), f.gave_up * 100,
-              f.requests, f.refused, f.hedges, gets * 1000,
-              f.mean_seconds * memory_gb * price_of_a_gb_second * 1000);
+  std::printf("%s\n", row(name, setup, result, express).c_str());
   static_cast<void>(std::fflush(stdout));
   return result;
 }
@@ -61,7 +46,7 @@ std::vector<std::pair<std::string, Result>> herds() {
   std::vector<std::pair<std::string, Result>> lines;
   heading("How many at once", "starts within 0.1 s, torch");
   for (const unsigned starts : {1U, 10U, 100U, 300U, 1'000U, 2'000U, 3'000U, 10'000U}) {
-    Result result = row(grouped(starts), of(starts));
+    Result result = show(grouped(starts), of(starts));
     if (starts == 10 || starts >= 300) lines.emplace_back(grouped(starts) + " starts", std::move(result));
   }
   return lines;
@@ -72,7 +57,7 @@ void archives() {
   for (const auto& workload : {face(), torch_packed(), torch()}) {
     Setup setup = of(1'000);
     setup.workload = workload;
-    row(workload.name, setup);
+    show(workload.name, setup);
   }
 }
 
@@ -81,11 +66,11 @@ void lambda() {
   Setup setup = of(10'000);
   setup.spread = 0.01;
   setup.starts_a_second = 100;
-  row("10,000 starts, one after another at 100 a second", setup);
+  show("10,000 starts, one after another at 100 a second", setup);
   setup.starts_a_second = 1'000;
-  row("10,000 starts at 1,000 a second: ten functions, one prefix", setup);
+  show("10,000 starts at 1,000 a second: ten functions, one prefix", setup);
   setup.origin.prefixes = 10;
-  row("the same, a prefix for each function", setup);
+  show("the same, a prefix for each function", setup);
 }
 
 void ranges() {
@@ -94,7 +79,7 @@ void ranges() {
     for (const std::uint64_t size : {4U, 8U, 16U, 32U}) {
       Setup setup = of(starts);
       setup.plan.range_size = size * mib;
-      row(std::to_string(size), setup);
+      show(std::to_string(size), setup);
     }
   }
 }
@@ -108,17 +93,17 @@ void jitter() {
     for (const auto& [name, kind] : kinds) {
       Setup setup = of(starts);
       setup.jitter = kind;
-      row(std::string(name) + ", 100 ms to 2 s", setup);
+      show(std::string(name) + ", 100 ms to 2 s", setup);
     }
     for (const int base : {25, 50, 200, 400}) {
       Setup setup = of(starts);
       setup.retry.base = fetch::milliseconds(base);
-      row("full jitter, " + std::to_string(base) + " ms to 2 s", setup);
+      show("full jitter, " + std::to_string(base) + " ms to 2 s", setup);
     }
     for (const int cap : {1'000, 4'000}) {
       Setup setup = of(starts);
       setup.retry.cap = fetch::milliseconds(cap);
-      row("full jitter, 100 ms to " + std::to_string(cap / 1000) + " s", setup);
+      show("full jitter, 100 ms to " + std::to_string(cap / 1000) + " s", setup);
     }
   }
 }
@@ -127,22 +112,22 @@ void habits() {
   for (const unsigned starts : {1U, 1'000U, 2'000U}) {
     heading(("What else a start does, " + grouped(starts) + (starts == 1 ? " start" : " starts")).c_str(),
             "how");
-    row("as the daemon", of(starts));
+    show("as the daemon", of(starts));
     Setup setup = of(starts);
     setup.hedge_in_backoff = !setup.hedge_in_backoff;
-    row(setup.hedge_in_backoff ? "hedges also while a refused range waits to ask again"
-                               : "no hedge while a refused range waits to ask again",
-        setup);
+    show(setup.hedge_in_backoff ? "hedges also while a refused range waits to ask again"
+                                : "no hedge while a refused range waits to ask again",
+         setup);
     setup = of(starts);
     setup.hedge.enabled = false;
-    row("no hedges at all", setup);
+    show("no hedges at all", setup);
     setup = of(starts);
     setup.speculate = false;
-    row("the tail first, nothing beside it", setup);
+    show("the tail first, nothing beside it", setup);
     for (const unsigned connections : {2U, 4U, 10U}) {
       setup = of(starts);
       setup.connections = connections;
-      row(std::to_string(connections) + " connections", setup);
+      show(std::to_string(connections) + " connections", setup);
     }
   }
 }
@@ -154,13 +139,13 @@ void places() {
   for (const auto& [starts, prefixes] : cases) {
     Setup setup = of(starts);
     setup.origin.prefixes = prefixes;
-    row(grouped(starts) + ", " + std::to_string(prefixes), setup);
+    show(grouped(starts) + ", " + std::to_string(prefixes), setup);
   }
   heading("S3 Express One Zone: 200,000 GET/s a bucket, first byte after 5 ms", "starts");
   for (const unsigned starts : {1U, 1'000U, 10'000U}) {
     Setup setup = of(starts);
     setup.origin = {.rate = 200'000, .depth = 200'000, .first_byte = 0.005, .slow_first_byte = 0.030};
-    row(grouped(starts), setup, true);
+    show(grouped(starts), setup, true);
   }
 }
 
@@ -170,7 +155,7 @@ void unknowns() {
   for (const double depth : {1.0, 550.0, 5'500.0, 11'000.0, 55'000.0}) {
     Setup setup = of(1'000);
     setup.origin.depth = depth;
-    row(grouped(static_cast<unsigned>(depth)), setup);
+    show(grouped(static_cast<unsigned>(depth)), setup);
   }
 }
 

@@ -61,6 +61,18 @@ Figures figures(const Result& result) {
   return out;
 }
 
+std::string row(const std::string& name, const Setup& setup, const Result& result, bool express) {
+  const Figures f = figures(result);
+  const auto ready = [](double value) { return value < 0 ? std::string("-") : text("%.2f", value, 0); };
+  const double gets = express ? f.billed * price_of_an_express_get +
+                                    static_cast<double>(setup.workload.size) / 1e9 * price_of_an_express_gb
+                              : f.billed * price_of_a_get;
+  return "| " + name + " | " + ready(f.median) + " | " + ready(f.p99) + " | " + ready(f.slowest) +
+         text(" | %.1f %% | %.1f |", f.gave_up * 100, f.requests) +
+         text(" %.1f | %.2f |", f.refused, f.hedges) +
+         text(" %.4f | %.4f |", gets * 1000, f.mean_seconds * memory_gb * price_of_a_gb_second * 1000);
+}
+
 // Time on a logarithmic axis from 0.1 to 100 s; a curve that ends below the top: the others gave up.
 std::string plot(const std::vector<std::pair<std::string, Result>>& lines) {
   constexpr double left = 60, top = 20, width = 620, height = 320;

@@ -29,6 +29,10 @@ inline constexpr double price_of_an_express_gb = 0.0006;
 inline constexpr double price_of_a_gb_second = 0.0000166667; // Lambda, x86
 inline constexpr double memory_gb = 1.769;                   // one vCPU
 
+// A line of README.md's tables: seconds to ready, GETs, 503s and hedges of one start, dollars of 1,000
+// starts.
+std::string row(const std::string& name, const Setup& setup, const Result& result, bool express = false);
+
 // Cumulative distribution of time to ready, one line a result, as a self-contained SVG.
 std::string plot(const std::vector<std::pair<std::string, Result>>& lines);
 

@@ -8,7 +8,8 @@ namespace tmpdump::herd {
 namespace {
 
 constexpr double never = 1e18;
-constexpr double crumb = 0.5; // of a byte: where a flow's end is reached, roundings aside
+constexpr double crumb = 0.5;           // of a byte: where a flow's end is reached, roundings aside
+constexpr unsigned deadline_parts = 16; // as in fetch/transfer.cpp
 
 double seconds(fetch::milliseconds time) {
   return static_cast<double>(time.count()) / 1000;
@@ -37,8 +38,10 @@ void Start::begin() {
   job->tail = true;
   job->begin = job->position = static_cast<double>(setup_.workload.size - tail);
   job->end = static_cast<double>(setup_.workload.size);
+  job->progressed_to = job->begin;
   incomplete_.emplace(0, job.get());
   start(job.get());
+  events_.after(seconds(setup_.retry.deadline) / deadline_parts, [this] { watch(); });
   if (setup_.speculate) {
     for (const auto& slice : fetch::speculative_front()) {
       Job* part = make_job(slice);
@@ -103,33 +106,40 @@ void Start::refused(const AttemptPtr& attempt) {
     --hedging_;
     return;
   }
-  retry(job);
+  retry(job, attempt->at);
 }
 
-// As the loop of Transfer::State::run_primary().
-void Start::retry(Job* job) {
-  if (job->position - job->failing_at >= static_cast<double>(setup_.retry.progress))
-    job->failing_since.reset();
+// As the loop of Transfer::State::run_primary(); `since`: where the attempt that failed began.
+void Start::retry(Job* job, double since) {
+  if (job->position > since) job->failures = 0;
   ++job->failures;
-  const double now = events_.now();
-  if (!job->failing_since) {
-    job->failing_since = now;
-    job->failing_at = job->position;
-  }
   const double drawn = chance_.unit();
   const double random = setup_.jitter == Jitter::full    ? drawn
                         : setup_.jitter == Jitter::equal ? 0.5 + drawn / 2
                                                          : 1;
   const double delay = seconds(setup_.retry.delay(job->failures, random, std::nullopt));
-  if (now + delay - *job->failing_since >= seconds(setup_.retry.deadline)) {
-    end(false);
-    return;
-  }
   job->backing_off = true;
   events_.after(delay, [this, job] {
     job->backing_off = false;
     if (!job->finished && !ended_) ask(job, false);
   });
+}
+
+// As Transfer::State::keep_watch() and look_at().
+void Start::watch() {
+  if (ended_) return;
+  settle();
+  plan_flow();
+  for (Job* job : active_) {
+    if (job->position - job->progressed_to >= static_cast<double>(setup_.retry.progress)) {
+      job->progressed_to = job->position;
+      job->parts_without = 0;
+    } else if (++job->parts_without + 1 >= deadline_parts) {
+      end(false);
+      return;
+    }
+  }
+  events_.after(seconds(setup_.retry.deadline) / deadline_parts, [this] { watch(); });
 }
 
 void Start::answered(const AttemptPtr& attempt) {
@@ -227,6 +237,7 @@ void Start::directory_known() {
     limit_ = fetch::choose_connections(setup_.workload.size, setup_.plan.range_size, had.size());
   auto plan = setup_.plan;
   plan.connections = limit_;
+  plan.short_chain = 2 * plan.range_size; // as prefetch/prefetch.cpp
   for (const auto& slice : fetch::plan_ranges(setup_.workload.regions, had, plan))
     queue_.push_back(make_job(slice));
 }

@@ -35,9 +35,9 @@ private:
     double started = 0, received = 0; // by the first attempt
     double looked = 0, received_then = 0, all_then = 0;
     AttemptPtr primary, hedge;
-    unsigned failures = 0;
-    std::optional<double> failing_since;
-    double failing_at = 0;
+    unsigned failures = 0; // since it last received anything
+    double progressed_to = 0;
+    unsigned parts_without = 0; // of the deadline, since then
   };
 
   Job* make_job(fetch::Slice slice);
@@ -47,7 +47,8 @@ private:
   void send(const AttemptPtr& attempt);
   void refused(const AttemptPtr& attempt);
   void answered(const AttemptPtr& attempt);
-  void retry(Job* job);
+  void retry(Job* job, double since);
+  void watch();        // whether to give up
   void look(Job* job); // whether to hedge
   void finish(Job* job);
   void drop(const AttemptPtr& attempt);
