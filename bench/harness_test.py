@@ -199,7 +199,9 @@ class Report(unittest.TestCase):
         data["peers"] = {name: {"title": name, "form": "stock", "output": "tree"} for name in cell["peers"]}
         data["workloads"]["tiny"] = {"entries": 1, "unpacked": 9, "first": "a", "first_bytes": 1, "size": {"stock": 30_000_000}}
         text = report.table(data, cell)
-        self.assertIn("| tmpdump | 2.00 [2.00..2.00] | 3.77 |  |  | 250 [250..250] |", text)
+        self.assertIn("| who | ready, s | limit, s | times its limit |", text)
+        self.assertIn("| tmpdump | 2.00 [2.00..2.00] | 0.53 | 3.77 |  |  | 250 [250..250] |", text)
+        self.assertEqual({line.count(" | ") for line in text.split("\n") if line.startswith("| ")}, {10})
         self.assertIn("| curl-bsdtar | failed |", text)
         self.assertIsNone(report.best_peer(data, cell))
 

@@ -32,7 +32,8 @@ INK, OURS, PACKED, DOWNLOAD, PEER, LIMIT = "#1f2933", "#0b6e4f", "#3fa34d", "#c3
 SHORT = {
     "tmpdump": "tmpdump", "tmpdump-packed": "tmpdump, packed", "curl": "curl (unpacks nothing)", "curl-bsdtar": "curl | bsdtar",
     "s5cmd-ripunzip": "s5cmd tuned + ripunzip", "s5cmd-default-ripunzip": "s5cmd + ripunzip", "ripunzip-uri": "ripunzip unzip-uri",
-    "s5cmd-unzip": "s5cmd + unzip", "original": "original (JVM)", "aws-unzip": "aws s3 cp + unzip"}
+    "s5cmd-unzip": "s5cmd + unzip", "original": "original (JVM)", "aws-unzip": "aws s3 cp + unzip",
+    "aws-tuned-unzip": "aws s3 cp tuned + unzip"}
 
 
 def color_of(name):

