@@ -159,8 +159,15 @@ class SameBytesTest(unittest.TestCase):
                 shutil.copymode(ROOT / name, copy / name)
         return copy
 
+    def put_back(self, files):
+        """What was looked at stays there, whatever came of it."""
+        for name, content in files.items():
+            if (build / "layer" / name).read_bytes() != content:
+                (build / "layer" / name).write_bytes(content)
+
     def test_packed_again(self):
         before = {path.name: path.read_bytes() for path in (build / "layer").glob("tmpdump-*")}
+        self.addCleanup(self.put_back, before | {"SHA256SUMS": (build / "layer/SHA256SUMS").read_bytes()})
         environment = {"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "TZ": "Asia/Tokyo", "LC_ALL": "C", "TMPDIR": str(self.folder)}
         if "TMPDUMP_CACHE" in os.environ:
             environment["TMPDUMP_CACHE"] = os.environ["TMPDUMP_CACHE"]
@@ -171,22 +178,26 @@ class SameBytesTest(unittest.TestCase):
 
     def test_compiled_again(self):
         """As ./dev does, but with an empty ccache: the usual one would give the first build's answer."""
-        whole = os.environ.get("TMPDUMP_REBUILD") == "all"
-        targets = ["layer_parts"] if whole else ["exec-wrapper", "tmpdump_client", "tmpdump_preload"]
         copy = self.copy()
-        cache = (build / "CMakeCache.txt").read_text()
-        isal = re.search(r"^TMPDUMP_ISAL_ROOT:PATH=(.*)$", cache, re.MULTILINE)[1]
-        ccache = re.search(r"^CMAKE_C_COMPILER_LAUNCHER:\w+=(.*)$", cache, re.MULTILINE)
-        launchers = [f"-DCMAKE_{language}_COMPILER_LAUNCHER={ccache[1]}" for language in ("C", "CXX")] if ccache else []
+        for architecture in architectures:
+            self.compile_again(architecture, copy, whole=os.environ.get("TMPDUMP_REBUILD") == "all")
+
+    def compile_again(self, architecture, copy, whole):
+        crossed = architecture != ("arm64" if os.uname().machine == "aarch64" else os.uname().machine)
+        preset, place, strip = ("layer-arm64", "layer-arm64", "aarch64-linux-gnu-strip") if crossed else ("release", ".", "strip")
+        targets = ["layer_parts"] if whole else ["exec-wrapper", "tmpdump_client", "tmpdump_preload"]
+        cache = (build / place / "CMakeCache.txt").read_text()
+        same = [f"-D{name}={value}" for name, value in re.findall(
+            r"^(TMPDUMP_ISAL_ROOT|TMPDUMP_ARM64_SYSROOT|CMAKE_C(?:XX)?_COMPILER_LAUNCHER):\w+=(.+)$", cache, re.MULTILINE)]
         environment = os.environ | {"CCACHE_DIR": str(self.folder / "ccache"), "CCACHE_BASEDIR": str(copy), "CCACHE_NOHASHDIR": "1"}
-        said("cmake", "--preset", "release", f"-DTMPDUMP_ISAL_ROOT={isal}", f"-DBUILD_TESTING={'ON' if whole else 'OFF'}", *launchers, cwd=copy)
-        said("cmake", "--build", "build", "-j", os.cpu_count(), "--target", *targets, cwd=copy, env=environment)
-        places = ["bin/exec-wrapper", "lib/libtmpdump.so", "lib/libtmpdump-preload.so"]
-        for place in places + (["bin/tmpdump", "bin/tmpdump-prefetch"] if whole else []):
-            with self.subTest(place):
+        said("cmake", "--preset", preset, f"-DBUILD_TESTING={'ON' if whole else 'OFF'}", *same, cwd=copy)
+        said("cmake", "--build", "--preset", preset, "-j", os.cpu_count(), "--target", *targets, cwd=copy, env=environment)
+        parts = ["bin/exec-wrapper", "lib/libtmpdump.so", "lib/libtmpdump-preload.so"]
+        for part in parts + (["bin/tmpdump", "bin/tmpdump-prefetch"] if whole else []):
+            with self.subTest(f"{architecture} {part}"):
                 first, second = self.folder / "first", self.folder / "second"
-                said("strip", "--strip-all", "-o", first, build / place)
-                said("strip", "--strip-all", "-o", second, copy / "build" / place)
+                said(strip, "--strip-all", "-o", first, build / place / part)
+                said(strip, "--strip-all", "-o", second, copy / "build" / place / part)
                 self.assertEqual(hashlib.sha256(second.read_bytes()).hexdigest(), hashlib.sha256(first.read_bytes()).hexdigest())
 
 

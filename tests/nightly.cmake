@@ -9,10 +9,12 @@ if(NOT TMPDUMP_SANITIZE)
   # At the level that README's command has, and the layer's programs compiled a second time.
   add_test(NAME e2e_make_nightly CONFIGURATIONS nightly
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/e2e/make_test.py ${PROJECT_BINARY_DIR})
-  set_tests_properties(e2e_make_nightly PROPERTIES LABELS nightly TIMEOUT 1800 ENVIRONMENT TMPDUMP_NIGHTLY=1)
-  add_test(NAME layer_nightly CONFIGURATIONS nightly
-    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/layer_test.py ${PROJECT_BINARY_DIR} x86_64)
-  set_tests_properties(layer_nightly PROPERTIES LABELS nightly TIMEOUT 3600 ENVIRONMENT TMPDUMP_REBUILD=all)
+  set_tests_properties(e2e_make_nightly PROPERTIES LABELS nightly TIMEOUT 1800 FIXTURES_REQUIRED e2e ENVIRONMENT TMPDUMP_NIGHTLY=1)
+  if(TEST layer_make)
+    add_test(NAME layer_nightly CONFIGURATIONS nightly
+      COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/layer_test.py ${PROJECT_BINARY_DIR} ${layers})
+    set_tests_properties(layer_nightly PROPERTIES LABELS nightly TIMEOUT 3600 FIXTURES_REQUIRED layer ENVIRONMENT TMPDUMP_REBUILD=all)
+  endif()
   add_test(NAME soak_nightly CONFIGURATIONS nightly
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/soak_test.py ${PROJECT_BINARY_DIR})
   set_tests_properties(soak_nightly PROPERTIES LABELS nightly TIMEOUT 7200 ENVIRONMENT TMPDUMP_SOAK_STARTS=2000)
