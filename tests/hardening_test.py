@@ -3,7 +3,9 @@
 
     hardening_test.py BUILD_FOLDER
 """
+import json
 import re
+import shlex
 import subprocess
 import sys
 import unittest
@@ -11,6 +13,8 @@ from pathlib import Path
 
 PROGRAMS = ("tmpdump", "tmpdump-prefetch", "exec-wrapper")
 LIBRARIES = ("libtmpdump.so", "libtmpdump-preload.so")
+FOLDERS = ("client", "daemon", "pack")  # what is released is made of them
+ROOT = Path(__file__).resolve().parents[1]
 build = Path(sys.argv[1]).resolve()
 ARCHITECTURE = subprocess.run(["uname", "-m"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
@@ -26,6 +30,20 @@ def segments(file):
         if match := re.match(r"\s+([A-Z_]+)\s+0x\w+ 0x\w+ 0x\w+ 0x\w+ 0x\w+ (.{3})", line):
             found.setdefault(match[1], []).append(match[2].replace(" ", ""))
     return found
+
+
+def compiled():
+    """(source, its compiler's arguments) of all of ours; a source may be compiled more than once."""
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        source = Path(entry["directory"], entry["file"])
+        source = source.relative_to(build if source.is_relative_to(build) else ROOT)  # some are made by the build
+        if source.parts[0] in FOLDERS:
+            yield str(source), shlex.split(entry["command"])
+
+
+def last(arguments, pattern):
+    """The one that counts."""
+    return ([word for word in arguments if re.match(pattern, word)] or ["none"])[-1]
 
 
 class HardeningTest(unittest.TestCase):
@@ -57,11 +75,29 @@ class HardeningTest(unittest.TestCase):
             self.assertIn("GNU_RELRO", segments(file))
             self.assertRegex(run("readelf", "-dW", file), r"BIND_NOW|FLAGS_1\).* NOW")
 
+    def test_all_of_it_is_compiled_so(self):
+        """By the compiler's arguments: a static program has checks' symbols from libc and libcrypto in any case. No exception,
+        not even for the shim, whose own functions are what the C library's headers would redirect."""
+        sources = {}
+        for source, arguments in compiled():
+            sources.setdefault(source.split("/")[0], set()).add(source)
+            with self.subTest(source):
+                self.assertEqual(last(arguments, "-f(no-)?stack-protector"), "-fstack-protector-strong")
+                self.assertEqual(last(arguments, "-[UD]_FORTIFY_SOURCE"), "-D_FORTIFY_SOURCE=3")
+                self.assertIn(last(arguments, "-O"), ("-O2", "-Os"))  # without one there is nothing of the above
+                if ARCHITECTURE == "x86_64":
+                    self.assertEqual(last(arguments, "-fcf-protection"), "-fcf-protection=full")
+        for folder in FOLDERS:  # were they not found, nothing would have been looked at
+            there = {str(path.relative_to(ROOT)) for suffix in ("c", "cpp") for path in (ROOT / folder).rglob(f"*.{suffix}")}
+            self.assertEqual(there - sources[folder], set())
+
     def test_overruns_are_noticed(self):
-        for file, _ in self.each():
-            symbols = run("nm", file)
-            self.assertRegex(symbols, r"__stack_chk_(fail|guard)")
-            self.assertRegex(symbols, r"_chk\b(?<!stack_chk)")  # _FORTIFY_SOURCE
+        """In the libraries, which take everything that is not theirs from elsewhere."""
+        for name in LIBRARIES:
+            with self.subTest(name):
+                symbols = run("nm", build / "lib" / name)
+                self.assertIn(" U __stack_chk_fail", symbols)
+                self.assertRegex(symbols, r" U __(mem|str)\w+_chk\b")
 
     def test_branches_land_where_they_may(self):
         """CET's markers, in what is compiled here. The C library's start files of Debian have none, so that the linker

@@ -84,13 +84,25 @@ class LayerTest(unittest.TestCase):
                     self.assertIn(f"Machine:                           {MACHINES[layer.architecture]}", text)
                     self.assertNotIn("INTERP", text)
                     self.assertNotIn("(NEEDED)", text)
+                    self.assertRegex(text, r"Type:\s+DYN")
+                    self.assertRegex(text, r"\(FLAGS_1\).* PIE")
+                    self.assert_hardened(text)
+
+    def assert_hardened(self, text):
+        """What the linker adds, by readelf: of a machine whose programs do not run here, too."""
+        self.assertRegex(text, r"GNU_STACK +0x\w+ 0x\w+ 0x\w+ 0x\w+ 0x\w+ RW ")
+        self.assertRegex(text, r"GNU_RELRO +0x")
+        self.assertRegex(text, r"\(FLAGS(_1)?\).* (BIND_)?NOW")
+        self.assertNotRegex(text, r"LOAD .* [R ]WE ")
+        self.assertNotRegex(text, r"\((RPATH|RUNPATH|TEXTREL)\)")
 
     def test_libraries_need_no_new_glibc(self):
         for layer in self.layers:
             for name in LIBRARIES:
                 with self.subTest(f"{layer.architecture} {name}"):
-                    text = layer.elf(self.folder, name, "-h", "-V", "-d")
+                    text = layer.elf(self.folder, name, "-h", "-l", "-V", "-d")
                     self.assertIn(MACHINES[layer.architecture], text)
+                    self.assert_hardened(text)
                     needs = text.split(".gnu.version_r")[1]
                     versions = [tuple(map(int, found.split("."))) for found in re.findall(r"Name: GLIBC_([\d.]+)", needs)]
                     self.assertTrue(versions)
