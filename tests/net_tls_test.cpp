@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whom we trust, and what TLS must not change about the rest.
 #include "net/builtin_roots.h"
+#include "net/tls_context.h"
 #include "support/net_fixture.h"
 
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
 #include <openssl/pem.h>
@@ -37,6 +41,19 @@ struct TlsFixture : Fixture {
     return server;
   }
 };
+
+// A client that takes whatever it is offered: the version that it speaks then, 0: none.
+asio::awaitable<int> careless_version(std::uint16_t port) {
+  asio::ssl::context careless(asio::ssl::context::tls_client);
+  SSL_CTX_set_security_level(careless.native_handle(), 0);
+  SSL_CTX_set_cipher_list(careless.native_handle(), "ALL:@SECLEVEL=0");
+  SSL_CTX_set_min_proto_version(careless.native_handle(), TLS1_VERSION);
+  asio::ssl::stream<asio::ip::tcp::socket> stream(co_await asio::this_coro::executor, careless);
+  co_await stream.lowest_layer().async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
+  const auto [failed] =
+      co_await stream.async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));
+  co_return failed ? 0 : SSL_version(stream.native_handle());
+}
 
 } // namespace
 
@@ -96,7 +113,11 @@ TEST_CASE_METHOD(TlsFixture, "nothing older than TLS 1.2 is spoken") {
   ServerOptions old = secure();
   old.tls_version = TLS1_1_VERSION;
   LoopbackServer server(context, always(ok), old);
+  REQUIRE(run(context, careless_version(server.port())) == TLS1_1_VERSION);
   CHECK(try_connect(https(server)).error().code == Errc::network);
+  // Not by grace of OpenSSL's default level, which the distributor sets.
+  const auto tls = net::TlsContext::create(bundle.name(), "");
+  CHECK(SSL_CTX_get_min_proto_version(tls.value()->native()) == TLS1_2_VERSION);
 }
 
 TEST_CASE_METHOD(TlsFixture, "address literals are verified as addresses and not sent as names") {
