@@ -13,7 +13,7 @@ if(NOT TMPDUMP_SANITIZE)
   target_link_libraries(clock_jump PRIVATE tmpdump_flags)
   add_executable(fault_injector faults/injector.c)
   target_link_libraries(fault_injector PRIVATE tmpdump_flags)
-  foreach(story extension faults idle places reinit secrets snapstart soak trust)
+  foreach(story extension faults idle places reinit secrets snapstart soak trust waiters)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_BINARY_DIR})
     set_tests_properties(${story} PROPERTIES LABELS extension TIMEOUT 300 SKIP_RETURN_CODE 77)

@@ -4,6 +4,8 @@
 #include "support/fake_s3.h"
 #include "support/raw_client.h"
 
+#include <zlib.h>
+
 using namespace tmpdump::test;
 using namespace std::chrono_literals;
 
@@ -22,6 +24,20 @@ struct Broken {
 
 std::string range(const std::string& value) {
   return "Range: bytes=" + value + "\r\n";
+}
+
+std::string gunzipped(std::string text) {
+  std::string out(1'000, '\0');
+  z_stream stream{};
+  REQUIRE(inflateInit2(&stream, 15 + 16) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
+  out.resize(stream.total_out);
+  inflateEnd(&stream);
+  return out;
 }
 
 // Which of the next `count` GETs are struck: "-" or "X" each.
@@ -208,8 +224,16 @@ TEST_CASE("answers that are not what was asked for") {
   CHECK(chunks.count("content-length") == 0);
   CHECK(chunks.body == "def");
 
-  Broken zipped(fault::gzip_header());
-  CHECK(zipped.get().header("content-encoding") == "gzip");
+  Broken said(fault::gzip_header());
+  const RawResponse lie = said.get(range("3-5"));
+  CHECK(lie.header("content-encoding") == "gzip");
+  CHECK(lie.body == "def");
+  Broken zipped(fault::gzip());
+  const RawResponse small = zipped.get(range("3-5"));
+  CHECK(small.header("content-encoding") == "gzip");
+  CHECK(small.header("content-range") == "bytes 3-5/26");
+  CHECK(small.header("content-length") == std::to_string(small.body.size()));
+  CHECK(gunzipped(small.body) == "def");
 
   Broken elsewhere(fault::wrong_content_range());
   CHECK(elsewhere.get(range("3-5")).header("content-range") == "bytes 1-2/3");
@@ -327,6 +351,39 @@ TEST_CASE("TLS can be refused, cut short, or never answered") {
   RawClient reset(server.port(), server.ca_pem(), "localhost");
   CHECK(reset.get("/b/k").ending == Ending::reset);
   CHECK(RawClient(server.port(), server.ca_pem(), "localhost").get("/b/k").body == letters);
+}
+
+TEST_CASE("a TLS handshake can end at each of its bytes, and after them") {
+  FakeS3 server({.tls = true});
+  server.put("b", "k", letters);
+  const auto client = [&](const ScheduledFault& fault) {
+    server.clear_faults();
+    server.schedule(fault);
+    return std::make_unique<RawClient>(server.port(), server.ca_pem(), "localhost");
+  };
+  std::uint64_t whole = 0; // bytes
+  for (std::uint64_t after = 1; whole == 0; after += after < 20 ? 1 : 97) {
+    INFO(after);
+    REQUIRE(after < 20'000);
+    const auto closed = client(fault::in_handshake(after, ConnectFault::close));
+    if (closed->secured()) {
+      whole = after;
+    } else {
+      CHECK(closed->ending() == Ending::closed);
+      CHECK_FALSE(client(fault::in_handshake(after, ConnectFault::reset))->secured());
+      CHECK_FALSE(client(fault::in_handshake(after, ConnectFault::tls_alert))->secured());
+    }
+  }
+  CHECK(whole > 500);
+  const auto late = client(fault::in_handshake(whole + 2'000, ConnectFault::reset));
+  CHECK(late->secured());
+  CHECK(late->receive_all().empty());
+  CHECK(late->ending() == Ending::reset);
+  const auto told = client(fault::at_connect(ConnectFault::alert_after_handshake));
+  CHECK(told->secured());
+  CHECK(told->receive_all().empty());
+  CHECK(told->ending() == Ending::alert);
+  CHECK(client(fault::slow_down())->get("/b/k").status == 503);
 }
 
 TEST_CASE("a server goes away under stalled, waiting and idle clients") {

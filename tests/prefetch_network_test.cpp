@@ -95,7 +95,7 @@ TEST_CASE("answers that S3 asks to be repeated are") {
   const Fault what = GENERATE(as<Fault>{}, fault::slow_down(), fault::internal_error(),
                               fault::too_many_requests(), fault::request_timeout(), fault::error_in_200(),
                               fault::garbage(), fault::wrong_content_range(), fault::wrong_content_length(-7),
-                              fault::wrong_content_length(7), fault::multipart(), fault::chunked(),
+                              fault::wrong_content_length(7), fault::multipart(), fault::chunked(), fault::gzip(),
                               fault::error(504, "GatewayTimeout"), fault::remove_header("Content-Range"));
   INFO(what.name);
   Fault twice = what;
@@ -124,6 +124,26 @@ TEST_CASE("connections that fail as they are opened") {
   pipeline.holds(library_zip());
   const auto kind = GENERATE(ConnectFault::reset, ConnectFault::close, ConnectFault::garbage);
   pipeline.s3.schedule(fault::at_connect(kind).on({.every = 2, .count = 4}));
+  REQUIRE(pipeline.fetch());
+  is_right(pipeline);
+}
+
+TEST_CASE("TLS that ends within its handshake, or right after it") {
+  FakeS3Options server = signed_only();
+  server.tls = true;
+  Pipeline pipeline(server);
+  pipeline.scratch.write("ca.pem", pipeline.s3.ca_pem());
+  pipeline.environment["AWS_CA_BUNDLE"] = pipeline.scratch.path("ca.pem");
+  pipeline.holds(library_zip());
+  const Fault what = GENERATE(
+      as<Fault>{}, fault::at_connect(ConnectFault::tls_alert),
+      fault::at_connect(ConnectFault::alert_after_handshake), fault::in_handshake(1, ConnectFault::reset),
+      fault::in_handshake(500, ConnectFault::reset), fault::in_handshake(500, ConnectFault::close),
+      fault::in_handshake(500, ConnectFault::tls_alert), fault::in_handshake(5'000, ConnectFault::reset));
+  INFO(what.name << ' ' << what.handshake_bytes);
+  Fault some = what;
+  some.when = {.every = 2, .count = 4};
+  pipeline.s3.schedule(some);
   REQUIRE(pipeline.fetch());
   is_right(pipeline);
 }

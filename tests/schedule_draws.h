@@ -1,41 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// What may go wrong around one fetch, drawn from a seed: the same seed, the same story, everywhere.
+// What may go wrong around one fetch and its server, drawn from a seed (support/fault_draws.h has the rest).
 #pragma once
 
 #include "support/container_endpoint.h"
 #include "support/dns_server.h"
+#include "support/fault_draws.h"
 #include "support/pipeline.h"
 
-#include <functional>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
 #include <vector>
 
 namespace tmpdump::test {
-
-class Dice {
-public:
-  explicit Dice(std::uint64_t seed) : engine_(seed) {}
-  std::uint64_t below(std::uint64_t limit) { return engine_() % limit; }
-  bool once_in(std::uint64_t n) { return below(n) == 0; }
-  template <class T>
-  const T& one_of(const std::vector<T>& all) {
-    return all[below(all.size())];
-  }
-
-private:
-  std::mt19937_64 engine_; // the same sequence everywhere, by the standard
-};
-
-// A fault of the server's answers, or of its connections.
-struct Draw {
-  const char* name;
-  std::function<ScheduledFault(Dice&)> make;
-};
-const std::vector<Draw>& all_draws();
-When random_when(Dice& dice);
 
 // The server's certificate.
 enum class Certificate { none, good, unknown_authority, expired, other_host };

@@ -137,6 +137,12 @@ ScheduledFault duplicate_header(const std::string& name, std::string value) {
 ScheduledFault remove_header(const std::string& name) {
   return edit("remove " + name, {.how = HeaderEdit::How::remove, .name = name});
 }
+ScheduledFault gzip() {
+  ScheduledFault fault = gzip_header();
+  fault.name = "gzip";
+  fault.gzip = true;
+  return fault;
+}
 ScheduledFault gzip_header() {
   return set_header("Content-Encoding", "gzip");
 }
@@ -177,6 +183,13 @@ ScheduledFault interim(std::string answers) {
 ScheduledFault at_connect(ConnectFault kind) {
   ScheduledFault fault = named("at_connect");
   fault.connect = kind;
+  return fault;
+}
+
+ScheduledFault in_handshake(std::uint64_t after_bytes, ConnectFault kind) {
+  ScheduledFault fault = at_connect(kind);
+  fault.name = "in_handshake";
+  fault.handshake_bytes = after_bytes;
   return fault;
 }
 

@@ -68,13 +68,23 @@ struct HeaderEdit {
 };
 
 // Strikes a connection when it is accepted, not a request; When's skip, every, count and connection apply.
-enum class ConnectFault { none, reset, close, stall, garbage, tls_alert };
+enum class ConnectFault {
+  none,
+  reset,
+  close,
+  stall,
+  garbage,
+  tls_alert,             // in the clear
+  alert_after_handshake, // under its keys; without TLS a close
+};
 
 struct Fault {
   std::string name = {}; // for the log
   When when = {};
 
   ConnectFault connect = ConnectFault::none;
+  // The others: not at once but after so many bytes of the server's side of the TLS handshake, or at its end.
+  std::uint64_t handshake_bytes = 0;
 
   // What happens to the object just before the answer is made.
   std::optional<std::string> replace_object = {}; // new bytes and so a new ETag: If-Match then fails
@@ -84,6 +94,7 @@ struct Fault {
   std::optional<ErrorAnswer> error = {};
   bool ignore_range = false;           // 200 and the whole object
   bool multipart = false;              // 206 multipart/byteranges
+  bool gzip = false;                   // the body encoded so, whose length the header then has
   bool chunked = false;                // Transfer-Encoding: chunked instead of Content-Length
   std::optional<std::string> raw = {}; // these bytes instead of HTTP, then close
   std::string interim = {};            // these bytes, one or more 1xx answers, in front of the right one
@@ -157,7 +168,8 @@ ScheduledFault chunked();
 ScheduledFault set_header(const std::string& name, std::string value);
 ScheduledFault duplicate_header(const std::string& name, std::string value);
 ScheduledFault remove_header(const std::string& name);
-ScheduledFault gzip_header();
+ScheduledFault gzip();
+ScheduledFault gzip_header(); // it lies, the bytes are right
 ScheduledFault wrong_content_range(std::string value = "bytes 1-2/3");
 ScheduledFault wrong_content_length(std::int64_t off_by);
 ScheduledFault http_1_0();
@@ -167,6 +179,7 @@ ScheduledFault garbage(std::string bytes = {}); // empty: an SSH greeting
 ScheduledFault interim(std::string answers = "HTTP/1.1 100 Continue\r\n\r\n");
 
 ScheduledFault at_connect(ConnectFault kind); // with nth_connection, or every_request for all connections
+ScheduledFault in_handshake(std::uint64_t after_bytes, ConnectFault kind); // just so
 
 } // namespace fault
 } // namespace tmpdump::test

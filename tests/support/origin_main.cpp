@@ -2,6 +2,7 @@
 // tmpdump-origin: serves a folder as S3, read-only, optionally over a link as slow as asked for. Without a
 // folder it keeps what is uploaded in memory.
 #include "support/fake_s3.h"
+#include "support/fault_draws.h"
 
 #include <CLI/CLI.hpp>
 
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <optional>
 
 namespace {
 
@@ -20,6 +22,7 @@ constexpr std::uint64_t bytes_per_megabit = 125'000;
 
 struct Arguments {
   FakeS3Options server;
+  std::optional<std::uint64_t> faults;
   std::string bucket, access_key, secret_key, session_token, ca_file;
   std::uint64_t first_byte_ms = 0, slow_first_byte_ms = 0;
   std::uint64_t connection_mbps = 0, total_mbps = 0, burst_mbps = 0, burst_mb = 0;
@@ -44,6 +47,9 @@ void describe(CLI::App& app, Arguments& a) {
       ->check(CLI::Range(1, 64));
   app.add_flag("--tls", a.server.tls, "Speaks TLS, with a certificate of its own making");
   app.add_option("--ca-file", a.ca_file, "Writes the certificate's authority there (PEM)");
+  app.add_option_function<std::uint64_t>(
+      "--faults", [&a](std::uint64_t seed) { a.faults = seed; },
+      "Breaks by the schedule that is drawn from this seed");
   app.add_flag("--verbose", a.server.verbose, "One line a request on stderr");
   const char* shape = "Shaping (Mbit/s; 0: no limit)";
   app.add_option("--first-byte-ms", a.first_byte_ms, "Each answer waits this long")->group(shape);
@@ -83,7 +89,11 @@ void serve(const Arguments& arguments) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
 
-  const FakeS3 server(finished(arguments));
+  FakeS3 server(finished(arguments));
+  if (arguments.faults) {
+    tmpdump::test::Dice dice(*arguments.faults);
+    std::cout << "faults: " << break_by_chance(dice, server) << std::endl;
+  }
   if (!arguments.ca_file.empty()) {
     std::ofstream file(arguments.ca_file);
     file << server.ca_pem();

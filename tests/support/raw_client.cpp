@@ -150,8 +150,8 @@ bool RawClient::read_secured() {
       received_.append(bytes.data(), static_cast<std::size_t>(n));
       return true;
     }
-    if (SSL_get_error(ssl_.get(), n) != SSL_ERROR_WANT_READ) {
-      ending_ = (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0 ? Ending::closed : Ending::alert;
+    if (const int error = SSL_get_error(ssl_.get(), n); error != SSL_ERROR_WANT_READ) {
+      ending_ = error == SSL_ERROR_ZERO_RETURN ? Ending::closed : Ending::alert;
       return false;
     }
     std::string records;

@@ -24,6 +24,14 @@ void shut(tcp::socket& socket) {
   socket.close(ignored);
 }
 
+asio::awaitable<void> wait_for_leave(tcp::socket& socket) {
+  std::array<char, 4096> bytes{};
+  for (;;) {
+    const auto [error, n] = co_await socket.async_read_some(asio::buffer(bytes), use_tuple);
+    if (error) co_return;
+  }
+}
+
 } // namespace
 
 asio::awaitable<void> wait_for_leave(Stream& stream) {
@@ -34,13 +42,14 @@ asio::awaitable<void> wait_for_leave(Stream& stream) {
   }
 }
 
-asio::awaitable<void> strike(Stream& stream, ConnectFault kind) {
+asio::awaitable<void> strike(Stream& stream, ConnectFault kind, std::uint64_t handshake_bytes) {
   // A fatal alert, handshake_failure, in the clear (RFC 8446 section 6): what a server without a common
   // cipher says.
   static constexpr std::string_view alert("\x15\x03\x03\x00\x02\x02\x28", 7);
   static constexpr std::string_view garbage("SSH-2.0-OpenSSH_9.2\r\n");
   tcp::socket& socket = stream.socket();
   std::array<char, 4096> bytes{};
+  if (handshake_bytes > 0) co_await stream.handshake(handshake_bytes);
   switch (kind) {
   case ConnectFault::none:
     break;
@@ -51,17 +60,23 @@ asio::awaitable<void> strike(Stream& stream, ConnectFault kind) {
     shut(socket);
     break;
   case ConnectFault::stall:
-    for (;;) {
-      const auto [error, n] = co_await socket.async_read_some(asio::buffer(bytes), use_tuple);
-      if (error) co_return;
-    }
+    co_await wait_for_leave(socket);
+    break;
   case ConnectFault::garbage:
   case ConnectFault::tls_alert: {
     // After the client's first words: a close with bytes unread would turn into a reset.
-    co_await socket.async_read_some(asio::buffer(bytes), use_tuple);
+    if (handshake_bytes == 0) co_await socket.async_read_some(asio::buffer(bytes), use_tuple);
     const std::string_view text = kind == ConnectFault::garbage ? garbage : alert;
     co_await asio::async_write(socket, asio::buffer(text), use_tuple);
     shut(socket);
+    break;
+  }
+  case ConnectFault::alert_after_handshake: {
+    co_await stream.alert();
+    // As above; the client leaves when it has heard.
+    boost::system::error_code ignored;
+    socket.shutdown(tcp::socket::shutdown_send, ignored);
+    co_await wait_for_leave(socket);
     break;
   }
   }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "support/fake_s3/fault_schedule.h"
 
+#include <zlib.h>
+
 #include <algorithm>
+#include <stdexcept>
+#include <unistd.h>
 
 namespace tmpdump::test {
 namespace {
@@ -15,6 +19,31 @@ bool meets(const When& when, const RequestRecord& request) {
   if (when.begins_at && when.begins_at != request.first_byte) return false;
   return !when.touches_byte || (request.first_byte && *when.touches_byte >= *request.first_byte &&
                                 *when.touches_byte - *request.first_byte < request.length);
+}
+
+std::string text_of(const Segment& segment) {
+  if (!segment.object) return segment.text;
+  std::string text(segment.length, '\0');
+  const ssize_t n =
+      ::pread(segment.object->fd.get(), text.data(), text.size(), static_cast<off_t>(segment.offset));
+  if (n != static_cast<ssize_t>(text.size())) throw std::runtime_error("fake S3: an object was cut short");
+  return text;
+}
+
+std::string gzipped(std::string text) {
+  z_stream stream{};
+  if (deflateInit2(&stream, 1, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    throw std::runtime_error("fake S3: zlib");
+  std::string out(deflateBound(&stream, text.size()), '\0');
+  stream.next_in = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_in = static_cast<uInt>(text.size());
+  stream.next_out = reinterpret_cast<Bytef*>(out.data());
+  stream.avail_out = static_cast<uInt>(out.size());
+  const int status = deflate(&stream, Z_FINISH);
+  out.resize(stream.total_out);
+  deflateEnd(&stream);
+  if (status != Z_STREAM_END) throw std::runtime_error("fake S3: zlib");
+  return out;
 }
 
 } // namespace
@@ -62,6 +91,12 @@ std::optional<Fault> FaultSchedule::for_connection(std::uint64_t connection) {
 }
 
 void bend_body(const Fault& fault, Answer& answer) {
+  if (fault.gzip) {
+    std::string whole;
+    for (const Segment& segment : answer.body)
+      whole += text_of(segment);
+    answer.body = {Segment{.text = gzipped(std::move(whole)), .object = nullptr}};
+  }
   if (!fault.multipart || answer.status != 206) return;
   const std::string boundary = "fake-s3-boundary";
   const std::string range = find(answer.headers, "Content-Range").value_or("");

@@ -30,7 +30,7 @@ private:
   std::vector<Entry> entries_; // guarded by mutex_
 };
 
-// What the fault makes of the right answer, before framing: multipart.
+// What the fault makes of the right answer, before framing: gzip, multipart.
 void bend_body(const Fault& fault, Answer& answer);
 // After framing: versions and headers.
 void bend_head(const Fault& fault, Answer& answer);

@@ -37,10 +37,10 @@ void Session::reset() {
 asio::awaitable<void> Session::run() {
   const auto fault = shared_.faults.for_connection(number_);
   if (fault) {
-    co_await strike(*stream_, fault->connect);
+    co_await strike(*stream_, fault->connect, fault->handshake_bytes);
     co_return;
   }
-  bool goes_on = co_await stream_->handshake();
+  bool goes_on = co_await stream_->handshake(forever);
   RequestReader reader(*stream_);
   while (goes_on) {
     const auto request = co_await reader.read();

@@ -70,7 +70,7 @@ private:
 
 // Reads and forgets until the peer closes or resets.
 boost::asio::awaitable<void> wait_for_leave(Stream& stream);
-// Plays a fault on a connection that was just accepted.
-boost::asio::awaitable<void> strike(Stream& stream, ConnectFault kind);
+// Plays a fault on a connection that was just accepted, or in its handshake.
+boost::asio::awaitable<void> strike(Stream& stream, ConnectFault kind, std::uint64_t handshake_bytes);
 
 } // namespace tmpdump::test

@@ -25,7 +25,10 @@ public:
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
-  virtual boost::asio::awaitable<bool> handshake() = 0;
+  // False also when it takes more of our bytes than `most`: those are sent.
+  virtual boost::asio::awaitable<bool> handshake(std::uint64_t most) = 0;
+  // In place of it: the whole of it, and a fatal alert under its keys.
+  virtual boost::asio::awaitable<void> alert() = 0;
   virtual boost::asio::awaitable<std::size_t> read_some(MutableBytes out) = 0; // 0: the peer left
   virtual boost::asio::awaitable<bool> write(std::string_view text) = 0;
   // Sends a slice of a file; `sent` counts what went out, also when it fails.

@@ -2,6 +2,8 @@
 // TLS over memory BIOs: OpenSSL does the records, the socket stays ours, so that a fault can cut it anywhere.
 #include "support/fake_s3/stream.h"
 
+#include "support/fake_s3_fault.h"
+
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -33,16 +35,24 @@ public:
   }
   ~TlsStream() override { SSL_free(ssl_); }
 
-  asio::awaitable<bool> handshake() override {
-    for (;;) {
-      ERR_clear_error();
-      const int status = SSL_do_handshake(ssl_);
-      const bool flushed = co_await flush();
-      if (status == 1) co_return flushed;
-      if (!flushed || SSL_get_error(ssl_, status) != SSL_ERROR_WANT_READ) co_return false;
-      const bool more = co_await feed();
-      if (!more) co_return false;
-    }
+  asio::awaitable<bool> handshake(std::uint64_t most) override {
+    may_send_ = most;
+    const bool done = co_await shake_hands();
+    may_send_ = forever;
+    co_return done;
+  }
+
+  asio::awaitable<void> alert() override {
+    const bool done = co_await shake_hands();
+    if (!done) co_return;
+    // OpenSSL says it of itself to who sends a record that nobody can have sealed.
+    static constexpr std::string_view nonsense("\x17\x03\x03\x00\x20nonsensenonsensenonsensenonsense", 37);
+    BIO_write(incoming_, nonsense.data(), static_cast<int>(nonsense.size()));
+    char ignored = 0;
+    std::size_t n = 0;
+    ERR_clear_error();
+    SSL_read_ex(ssl_, &ignored, 1, &n);
+    co_await flush();
   }
 
   asio::awaitable<std::size_t> read_some(MutableBytes out) override {
@@ -93,15 +103,29 @@ public:
   }
 
 private:
-  // Records from OpenSSL to the socket.
+  asio::awaitable<bool> shake_hands() {
+    for (;;) {
+      ERR_clear_error();
+      const int status = SSL_do_handshake(ssl_);
+      const bool flushed = co_await flush();
+      if (status == 1) co_return flushed;
+      if (!flushed || SSL_get_error(ssl_, status) != SSL_ERROR_WANT_READ) co_return false;
+      const bool more = co_await feed();
+      if (!more) co_return false;
+    }
+  }
+
+  // Records from OpenSSL to the socket, as far as it may send.
   asio::awaitable<bool> flush() {
     char* bytes = nullptr;
     const long pending = BIO_get_mem_data(outgoing_, &bytes);
     if (pending <= 0) co_return true;
-    const auto [error, n] = co_await asio::async_write(
-        socket_, asio::buffer(bytes, static_cast<std::size_t>(pending)), use_tuple);
+    const auto size = static_cast<std::uint64_t>(pending);
+    const std::uint64_t length = std::min(size, may_send_);
+    const auto [error, n] = co_await asio::async_write(socket_, asio::buffer(bytes, length), use_tuple);
     static_cast<void>(BIO_reset(outgoing_));
-    co_return !error;
+    if (may_send_ != forever) may_send_ -= length;
+    co_return !error && length == size;
   }
 
   // Bytes from the socket to OpenSSL.
@@ -116,6 +140,7 @@ private:
   SSL* ssl_;
   BIO* incoming_;
   BIO* outgoing_;
+  std::uint64_t may_send_ = forever; // bytes
 };
 
 } // namespace
