@@ -20,7 +20,7 @@ constexpr std::uint32_t header_signature = 0x02014b50;
 
 result<ArchiveFile> ArchiveFile::open(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd) return system_failure("open " + quote(path), errno);
+  if (!fd) return system_failure("open " + quote_file(path), errno);
   return open(std::move(fd), path);
 }
 

@@ -34,7 +34,7 @@ bool is_jar(const std::string& path) {
 result<struct stat> status_of(const std::string& path, bool follow) {
   struct stat status {};
   if ((follow ? ::stat(path.c_str(), &status) : ::lstat(path.c_str(), &status)) != 0) {
-    return system_failure("read " + quote(path), errno);
+    return system_failure("read " + quote_file(path), errno);
   }
   return status;
 }

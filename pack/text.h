@@ -14,6 +14,11 @@ inline std::string quote(std::string_view name) {
   return "'" + printable(name) + "'";
 }
 
+// Of what should be a file and may be a URL: the query of a presigned one is a credential.
+inline std::string quote_file(std::string_view name) {
+  return quote(name.find("://") == std::string_view::npos ? name : name.substr(0, name.find('?')));
+}
+
 // "1 file", "2 files".
 inline std::string counted(std::size_t count, std::string_view what) {
   return std::to_string(count) + " " + std::string(what) + (count == 1 ? "" : "s");

@@ -2,6 +2,9 @@
 """Planted secrets leave the process in signatures alone: not in a log, the trace, the manifest, an error, what Lambda is
 told, a core; and once nothing is asked for any more they are not even in its own memory.
 """
+import datetime
+import hashlib
+import hmac
 import os
 import resource
 import signal
@@ -10,7 +13,7 @@ from pathlib import Path
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT
-from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, SECRET_KEY, TOKEN
+from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, REGION, SECRET_KEY, TOKEN
 from extension_harness.credentials import Credentials
 
 CONTAINER_TOKEN = "containerAUTHORIZATIONtokenThatNobodyMaySee0123456789"
@@ -18,6 +21,23 @@ PRESIGNED = "presignedSIGNATUREthatNobodyMaySee0123456789abcdef"
 SECRETS = {"access key id": ACCESS_KEY, "secret access key": SECRET_KEY, "session token": TOKEN,
            "container's authorization token": CONTAINER_TOKEN, "presigned query": PRESIGNED,
            "signature": "Signature=", "credential": "Credential="}
+SECRETS = {name: text.encode() for name, text in SECRETS.items()}
+
+
+def derived(secret, *scope):
+    """Each key on the way from the secret to the one that signs (SigV4's "calculate signature")."""
+    key = b"AWS4" + secret.encode()
+    for word in scope:
+        key = hmac.digest(key, word.encode(), hashlib.sha256)
+        yield word, key
+
+
+def derived_today():
+    """They sign all day, and tomorrow, should that come meanwhile."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    for day in (now, now + datetime.timedelta(days=1)):
+        for word, key in derived(SECRET_KEY, day.strftime("%Y%m%d"), REGION, "s3", "aws4_request"):
+            yield f"signing key up to {word}", key
 
 
 def memory(pid):
@@ -41,6 +61,7 @@ class SecretsTest(case.ExtensionTest):
         archives.write(self.archive, archives.entries(31, files=20))
         self.trace = self.folder / "trace.json"
         self.api = self.start_api()
+        self.derived = dict(derived_today())
 
     def stories(self):
         """(name, settings) of each way in which it comes to its keys, and to none that are good."""
@@ -64,9 +85,9 @@ class SecretsTest(case.ExtensionTest):
             "AWS_SESSION_TOKEN": TOKEN, "TMPDUMP_URI": f"{plain}{presigned}&X-Amz-Signature={PRESIGNED}"}
 
     def assert_none_in(self, where, data, but=()):
-        for name in SECRETS.keys() - set(but):
-            secret = SECRETS[name]
-            self.assertNotIn(secret.encode(), data, f"{name} in {where}")
+        for name, secret in (SECRETS | self.derived).items():
+            if name not in but:
+                self.assertFalse(secret in data, f"{name} in {where}")  # not to be printed
 
     def test_not_in_what_it_writes_and_not_in_its_memory_afterwards(self):
         for story, end, endpoint, variables in self.stories():
@@ -101,6 +122,49 @@ class SecretsTest(case.ExtensionTest):
                 if self.trace.exists():
                     self.assert_none_in("trace", self.trace.read_bytes())
                     self.trace.unlink()
+
+    def test_what_is_looked_for_is_what_there_would_be(self):
+        """AWS's own example of a derived key; and while it works the secret is found where it is not afterwards."""
+        *_, (_, key) = derived("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam", "aws4_request")
+        self.assertEqual(key.hex(), "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d")
+        prefetch = self.start_in_the_middle()
+        found = {name for _, data in memory(prefetch.process.pid) for name, secret in SECRETS.items() if secret in data}
+        self.assertLessEqual({"secret access key", "session token"}, found)
+
+    def test_not_in_what_the_command_line_says(self):
+        authority = self.folder / "authority.pem"
+        secure = self.start_origin(session_token=TOKEN, tls=True, ca_file=authority).endpoint
+        public = self.start_origin(signed=False).endpoint
+        keys = {"PATH": os.environ["PATH"], "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+                "AWS_SESSION_TOKEN": TOKEN, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": secure,
+                "AWS_CA_BUNDLE": str(authority), "TMPDIR": str(self.folder), "TMPDUMP_LOG": "debug"}
+        good, gone = f"s3://{case.BUCKET}/function.zip", f"s3://{case.BUCKET}/other.zip"
+        presigned = f"{public}/{case.BUCKET}/function.zip?response-expires={PRESIGNED}"
+        denied = f"{secure}/{case.BUCKET}/function.zip?X-Amz-Signature={PRESIGNED}"
+        fetch = ("fetch", "--dest", self.destination, "--trace", self.trace, "--progress")
+        packed, copy = self.folder / "packed.zip", self.folder / "copy.zip"
+        for status, source, *command in (
+                *((0, source, *words) for source in (good, presigned)
+                  for words in (fetch, ("fetch", "--list"), ("ls", "--json"), ("ls",), ("verify",))),
+                *((3, gone, *words) for words in (fetch, ("ls",), ("verify",))),
+                *((1, denied, *words) for words in (fetch, ("ls",), ("verify",))),
+                # No urls are for them; the keys are there all the same.
+                (0, self.archive, "pack", "-o", packed), (0, packed, "refine", "-o", copy, "-x", "*1*"),
+                *((3, source, *words) for source in (good, denied)
+                  for words in (("pack", "-o", packed), ("refine", "-n"), ("strip-jar",)))):
+            with self.subTest(command[0], source=str(source).partition("?")[0], status=status):
+                said = subprocess.run([case.build / "bin/tmpdump", *command, source], env=keys, capture_output=True,
+                                      stdin=subprocess.DEVNULL, timeout=DEADLINE_S)
+                self.assertEqual(said.returncode, status, said.stderr)
+                self.assertNotEqual(said.stdout + said.stderr, b"")
+                self.assert_none_in("output", said.stdout)
+                self.assert_none_in("error", said.stderr)
+                if self.trace.exists():
+                    self.assert_none_in("trace", self.trace.read_bytes())
+                    self.trace.unlink()
+                    self.assertEqual(command[0], "fetch")
+                else:
+                    self.assertTrue(status or command[:2] != fetch[:2])
 
     def start_in_the_middle(self):
         """One that has keys and works: its archive takes minutes."""
