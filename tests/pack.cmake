@@ -12,6 +12,6 @@ foreach(story pack archive)
 endforeach()
 if(NOT TMPDUMP_SANITIZE) # whose shadow memory counts
   add_test(NAME pack_memory COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/pack/memory_test.py)
-  set_tests_properties(pack_memory PROPERTIES TIMEOUT 120 LABELS system
+  set_tests_properties(pack_memory PROPERTIES TIMEOUT 300 LABELS system
     ENVIRONMENT "TMPDUMP_PROGRAM=$<TARGET_FILE:tmpdump>;TMPDUMP_ORIGIN=$<TARGET_FILE:tmpdump-origin>")
 endif()

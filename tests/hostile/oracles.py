@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 sys.setrecursionlimit(20_000)  # folders of folders
 SECONDS, MEMORY, DISK = 20, 1 << 30, 64 << 20  # seconds of CPU time
+OURS = 256 << 20  # address space of tmpdump: 64 MiB, its threads' stacks and arenas; what others need is their affair
 PATIENCE = 60  # seconds on the clock: the machine may be busy
 # The system's, whichever runs the tests: its zipfile is an oracle as the system's unzip is.
 PYTHON = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
@@ -81,7 +82,7 @@ def limit():
 
 
 # Ten times quicker than a function for subprocess to call, for which it must copy this process.
-LIMITED = ["prlimit", f"--cpu={SECONDS}", f"--fsize={DISK}", "--core=0", f"--as={MEMORY}", "--"]
+LIMITED = ["prlimit", f"--cpu={SECONDS}", f"--fsize={DISK}", "--core=0"]
 
 
 class Place:
@@ -106,10 +107,11 @@ class Place:
         return Outcome(accepted, look(self.dest) if tree is None else tree, message, status, outside)
 
 
-def run(command, place, warning=None):
+def run(command, place, warning=None, memory=MEMORY):
     """`warning`: the status that says "done, but"."""
     try:
-        done = subprocess.run(LIMITED + command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, cwd=place.dest,
+        done = subprocess.run([*LIMITED, f"--as={memory}", "--", *command], stdin=subprocess.DEVNULL, capture_output=True,
+                              timeout=PATIENCE, cwd=place.dest,
                               env={"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": "/"})
     except subprocess.TimeoutExpired:
         return place.outcome(False, "no end", -signal.SIGALRM)
@@ -120,7 +122,7 @@ def run(command, place, warning=None):
 
 
 def tmpdump(program):
-    return lambda archive, place: run([program, "fetch", archive, "--dest", place.dest], place)
+    return lambda archive, place: run([program, "fetch", archive, "--dest", place.dest], place, memory=OURS)
 
 
 def unzip(archive, place):

@@ -1,40 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What fetching a packed archive takes of memory: segments on their way must not each hold a window of 8 MiB."""
+"""What fetching an archive takes of memory: neither its size nor its entries' count may show, nor may segments on their way
+each hold a window of 8 MiB. A directory's size may, within its bound.
+"""
 import os
+import random
+import struct
 import subprocess
 import sys
 import unittest
+import zipfile
 
 from stories import TMPDUMP, Story
 
 ORIGIN = os.environ["TMPDUMP_ORIGIN"]
 MIB = 1 << 20
 PROMISED = 64 * MIB
+MOST_ENTRIES, PROMISED_OF_ENTRIES, PROMISED_OF_DIRECTORY = 200_000, 128 * MIB, 320 * MIB
+
+MEASURE = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 class Memory(Story):
-    def peak(self, *arguments):
-        process = subprocess.Popen([TMPDUMP, "fetch", *arguments, "--dest", self.folder / "out", "-q"])
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        self.assertEqual(process.returncode, 0)
-        return usage.ru_maxrss * 1024
+    def setUp(self):
+        super().setUp()
+        self.bucket = self.folder / "root/bucket"
+        self.bucket.mkdir(parents=True)
 
-    def test_segments_on_their_way_hold_no_windows(self):
-        bucket = self.folder / "root/bucket"
-        bucket.mkdir(parents=True)
-        with open(self.write("lib/libbig.so"), "wb") as file:
-            for _ in range(24):  # segments of 8 MiB that compress to 1.5
-                file.write(os.urandom(3 * MIB // 2) + bytes(13 * MIB // 2))
-        self.tmpdump("pack", "lib/libbig.so=.", "-o", bucket / "a.zip", "--level", 1, "-i", "*")
-        # As slow as a function's link: all connections are in the middle of a segment at once.
+    def peak(self, *arguments):
+        """Not asked for by this process: a child's peak is at least that of who started it."""
+        command = [sys.executable, "-S", "-c", MEASURE, TMPDUMP, "fetch", *arguments, "--dest", self.folder / "out", "-q"]
+        return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) * 1024
+
+    def peak_of_fetch(self, *arguments):
+        """Of the bucket's a.zip, over a link as slow as a function's: all connections are in the midst of it at once."""
         with subprocess.Popen([ORIGIN, "--root", self.folder / "root", "--port", "0", "--total-mbps", "600"],
                               stdout=subprocess.PIPE, text=True) as origin:
             self.addCleanup(origin.kill)
             url = origin.stdout.readline().split()[-1]
-            peak = self.peak("s3://bucket/a.zip", "--endpoint", url, "--region", "us-east-1", "--no-sign-request")
+            peak = self.peak("s3://bucket/a.zip", "--endpoint", url, "--region", "us-east-1", "--no-sign-request", *arguments)
             origin.kill()
-        self.assertLess(peak, PROMISED)
+        print(f"{self.id().split('.')[-1]}: {peak / MIB:.1f} MiB")
+        return peak
+
+    def test_segments_on_their_way_hold_no_windows(self):
+        with open(self.write("lib/libbig.so"), "wb") as file:
+            for _ in range(24):  # segments of 8 MiB that compress to 1.5
+                file.write(os.urandom(3 * MIB // 2) + bytes(13 * MIB // 2))
+        self.tmpdump("pack", "lib/libbig.so=.", "-o", self.bucket / "a.zip", "--level", 1, "-i", "*")
+        self.assertLess(self.peak_of_fetch(), PROMISED)
+
+    def test_many_entries_of_any_size(self):
+        """An ordinary zip of 10,000 small files among large ones, twice the bound in all."""
+        source = random.Random(1)
+        with zipfile.ZipFile(self.bucket / "a.zip", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for number in range(10_000):
+                size = 12 * MIB if number % 1250 == 0 else source.randrange(16_000)
+                archive.writestr(f"python/lib/package{number // 50}/module{number}.py", source.randbytes(size // 2) + bytes(size // 2))
+        self.assertGreater((self.bucket / "a.zip").stat().st_size, PROMISED)
+        self.assertLess(self.peak_of_fetch(), PROMISED)
+
+    def write_directory(self, name):
+        """As many entries as there may be, with names of `name` bytes; returns its central directory's size."""
+        local, central, at = [], [], 0
+        for number in range(MOST_ENTRIES):
+            path = f"{number % 500:03}/{number:06}/".ljust(name // 2, "d") + "/"
+            path = path.replace("//", "d/").ljust(name, "f")
+            local.append(struct.pack("<IHHHHHIIIHH", 0x04034b50, 20, 0, 0, 0, 33, 0, 0, 0, name, 0) + path.encode())
+            central.append(struct.pack("<IBBHHHHHIIIHHHHHII", 0x02014b50, 20, 3, 20, 0, 0, 0, 33, 0, 0, 0, name, 0, 0, 0, 0,
+                                       0o100644 << 16, at) + path.encode())
+            at += len(local[-1])
+        size = sum(map(len, central))
+        end64 = struct.pack("<IQHHIIQQQQ", 0x06064b50, 44, 45, 45, 0, 0, MOST_ENTRIES, MOST_ENTRIES, size, at)
+        locator = struct.pack("<IIQI", 0x07064b50, 0, at + size, 1)
+        end = struct.pack("<IHHHHIIH", 0x06054b50, 0, 0, 0xFFFF, 0xFFFF, size, at, 0)
+        (self.bucket / "a.zip").write_bytes(b"".join((*local, *central, end64, locator, end)))
+        return size
+
+    def test_the_most_entries(self):
+        self.write_directory(60)
+        self.assertLess(self.peak_of_fetch("-i", "000/*"), PROMISED_OF_ENTRIES)
+
+    def test_the_largest_directory(self):
+        """It and what is made of it: nothing that an archive should have, and nothing without a bound."""
+        size = self.write_directory(64 * MIB // MOST_ENTRIES - 47)
+        self.assertGreater(size, 63 * MIB)
+        self.assertLess(self.peak_of_fetch("-i", "000/*"), PROMISED_OF_DIRECTORY)
 
 
 if __name__ == "__main__":
