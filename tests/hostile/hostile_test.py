@@ -22,6 +22,7 @@ import argparse
 import base64
 import collections
 import concurrent.futures
+import glob
 import os
 import re
 import shutil
@@ -185,12 +186,19 @@ HEAD = ("| archive | legal | " + " | ".join(oracles.ORACLES) + " | tmpdump | its
         + "---|" * len(oracles.ORACLES))
 
 
-def go_archives():
+def go_package():
+    """Of the Go that is there, or of Debian's golang-*-src."""
     go = shutil.which("go")
-    if not go:
-        return
-    root = subprocess.run([go, "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()
-    package = os.path.join(root, "src", "archive", "zip")
+    roots = [subprocess.run([go, "env", "GOROOT"], capture_output=True, text=True, check=True).stdout.strip()] if go else []
+    for root in roots + sorted(glob.glob("/usr/share/go-*"), reverse=True):
+        package = os.path.join(root, "src", "archive", "zip")
+        if os.path.isdir(os.path.join(package, "testdata")):
+            return package
+    return "/nowhere"
+
+
+def go_archives():
+    package = go_package()
     folder = os.path.join(package, "testdata")
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else ():
         if ".zip" in name:
@@ -217,9 +225,12 @@ def cpython_archives():
                     yield name, file.read()
 
 
+PACKAGES = {"go": go_archives, "cpython": cpython_archives}
+
+
 def named_archives():
     yield from cases.all_cases()
-    for group, source in (("go", go_archives), ("cpython", cpython_archives)):
+    for group, source in PACKAGES.items():
         for name, data in sorted(source()):
             yield cases.Case(group, name, data, True)
 
@@ -298,9 +309,9 @@ def named_rows(table):
 
 
 def differences(document, run, same_versions):
-    """What the document says otherwise, in words. Archives of packages that are not installed are not missed."""
+    """What the document says otherwise, in words. Of packages each version has some more archives or fewer."""
     there, here = named_rows(document), named_rows(run)
-    packages = [TITLES["go"], TITLES["cpython"]]
+    packages = [TITLES[name] for name in PACKAGES]
     for key in sorted(there.keys() | here.keys()):
         if key[0] in packages and not (key in there and key in here):
             continue
@@ -322,6 +333,9 @@ def main():
     missing = [name for name in ("unzip", "bsdtar", "prlimit") if not shutil.which(name)]
     if missing:
         sys.exit(f"hostile_test: {', '.join(missing)} not installed: tools/install-packages test")
+    empty = [name for name, archives in PACKAGES.items() if not any(archives())]
+    if empty:
+        sys.exit(f"hostile_test: no archives of {' and '.join(empty)}: tools/install-packages archives")
     versions = "Of " + ", ".join(oracles.versions().values()) + "."
     document = written(options.check_table)[1] if options.check_table else ""
     same_versions = not document or document.startswith(versions)
