@@ -82,6 +82,21 @@ def missing_paths(text):
                 yield name
 
 
+def unknown_tests(text):
+    """Of a table's cells with `module`: "title", "title" and `test_name`: those that no test has."""
+    titles, names = ("\n".join(path.read_text() for path in tracked(pattern)) for pattern in ("tests/*.cpp", "tests/*.py"))
+    titles = re.sub(r'"\s*\n?\s*"', "", titles)
+    for cell in re.findall(r"\|([^|\n]*)", text):
+        if not re.match(r" `\w+`: ", cell):
+            continue
+        for title in re.findall(r'"([^"]*)"', cell):
+            if f'"{title}"' not in titles:
+                yield title
+        for name in re.findall(r"`(test_\w+)`", cell):
+            if f"def {name}(" not in names:
+                yield name
+
+
 class TextTest(unittest.TestCase):
     def test_links_lead_somewhere(self):
         for path in documents():
@@ -92,6 +107,11 @@ class TextTest(unittest.TestCase):
         for path in documents():
             with self.subTest(path.relative_to(ROOT)):
                 self.assertEqual(list(missing_paths(path.read_text())), [])
+
+    def test_tests_that_are_named_exist(self):
+        text = (ROOT / "SECURITY.md").read_text()
+        self.assertGreater(len(re.findall(r'\| `\w+`: "', text)), 10)
+        self.assertEqual(list(unknown_tests(text)), [])
 
     def test_the_diagram_matches_the_folders(self):
         text = (ROOT / "ARCHITECTURE.md").read_text()
@@ -108,6 +128,8 @@ class TextTest(unittest.TestCase):
         self.assertEqual(list(broken_links(ROOT / "README.md", text)),
                          ["#gone: no such heading", "gone.md: no such file", "CONTRIBUTING.md#gone: no such heading"])
         self.assertEqual(list(missing_paths(text)), ["tools/gone", "tests/*_gone.py"])
+        text = '| what | `net`: "two thousand requests share one connection", "no such story"; `docs`: `test_gone` |'
+        self.assertEqual(list(unknown_tests(text)), ["no such story", "test_gone"])
 
 
 def section(name):
