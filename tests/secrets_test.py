@@ -36,8 +36,9 @@ def derived_today():
     """They sign all day, and tomorrow, should that come meanwhile."""
     now = datetime.datetime.now(datetime.timezone.utc)
     for day in (now, now + datetime.timedelta(days=1)):
-        for word, key in derived(SECRET_KEY, day.strftime("%Y%m%d"), REGION, "s3", "aws4_request"):
-            yield f"signing key up to {word}", key
+        date = day.strftime("%Y%m%d")
+        for word, key in derived(SECRET_KEY, date, REGION, "s3", "aws4_request"):
+            yield f"signing key of {date} up to {word}", key
 
 
 def memory(pid):
@@ -126,6 +127,7 @@ class SecretsTest(case.ExtensionTest):
     def test_what_is_looked_for_is_what_there_would_be(self):
         """AWS's own example of a derived key; and while it works the secret is found where it is not afterwards."""
         *_, (_, key) = derived("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20120215", "us-east-1", "iam", "aws4_request")
+        self.assertEqual(len(self.derived), 8)
         self.assertEqual(key.hex(), "f4780e2d9f65fa895f9c67b32ce1baf0b0d8a43505a000a1a9e090d414db404d")
         prefetch = self.start_in_the_middle()
         found = {name for _, data in memory(prefetch.process.pid) for name, secret in SECRETS.items() if secret in data}
