@@ -276,19 +276,19 @@ TEST_CASE("removed is what was made: that file, an empty directory, and nothing 
   scratch.symlink("../outside", "dest/out");
   const auto a = inode("dest/lib/a.so");
 
-  destination.remove("lib", 0); // not empty
-  destination.remove("lib/b.so", a);
-  destination.remove("out/precious", inode("outside/precious"));
-  destination.remove("../outside/precious", inode("outside/precious"));
-  destination.remove("no/such/file", a);
+  CHECK(ok(destination.remove("lib", 0))); // not empty
+  CHECK(ok(destination.remove("lib/b.so", a)));
+  CHECK(ok(destination.remove("out/precious", inode("outside/precious"))));
+  CHECK(ok(destination.remove("../outside/precious", inode("outside/precious"))));
+  CHECK(ok(destination.remove("no/such/file", a)));
   CHECK(scratch.list("dest/lib") == std::vector<std::string>{"a.so", "b.so"});
   CHECK(scratch.exists("outside/precious"));
   CHECK_FALSE(scratch.exists("dest/no"));
 
-  destination.remove("link.so", inode("dest/link.so"));
-  destination.remove("lib/a.so", a);
-  destination.remove("lib/b.so", inode("dest/lib/b.so"));
-  destination.remove("lib", 0);
+  CHECK(ok(destination.remove("link.so", inode("dest/link.so"))));
+  CHECK(ok(destination.remove("lib/a.so", a)));
+  CHECK(ok(destination.remove("lib/b.so", inode("dest/lib/b.so"))));
+  CHECK(ok(destination.remove("lib", 0)));
   CHECK_FALSE(scratch.exists("dest/link.so"));
   CHECK_FALSE(scratch.exists("dest/lib"));
 }

@@ -63,10 +63,11 @@ result<void> Archive::open_source() {
 }
 
 // What a predecessor published of another archive and this one does not have: somebody could load it, and a
-// folder could stand where a file belongs. Before the listing, since after it nobody would know.
-void Archive::remove_what_is_gone(const std::optional<manifest::Previous>& previous,
-                                  const zip::Directory& directory) const {
-  if (!previous) return;
+// folder could stand where a file belongs. Before the listing, since after it nobody would know: what cannot
+// be removed ends this start, and is known to the next.
+result<void> Archive::remove_what_is_gone(const std::optional<manifest::Previous>& previous,
+                                          const zip::Directory& directory) const {
+  if (!previous) return {};
   std::unordered_map<std::string_view, bool> has; // path -> is a directory
   for (const auto& entry : directory.entries)
     has.emplace(entry.path, entry.kind == zip::Kind::directory);
@@ -85,7 +86,8 @@ void Archive::remove_what_is_gone(const std::optional<manifest::Previous>& previ
     }
   }
   for (const auto& [path, inode] : gone)
-    destination_->remove(path, inode);
+    if (const auto removed = destination_->remove(path, inode); !removed) return local(removed.error());
+  return {};
 }
 
 // The manifest learns what there is; what a predecessor left whole need not be fetched.
@@ -94,9 +96,11 @@ result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& ob
                                                      std::vector<const zip::Entry*> wanted) {
   if (listed_) {
     if (const auto restarted = manifest_.restart(); !restarted) return local(restarted.error());
-    remove_what_is_gone(manifest::read_previous(around_.destination), directory);
+    const auto previous = manifest::read_previous(around_.destination);
+    if (!previous) return local(previous.error());
+    TMPDUMP_CHECK(remove_what_is_gone(*previous, directory));
   } else {
-    remove_what_is_gone(manifest_.previous(), directory);
+    TMPDUMP_CHECK(remove_what_is_gone(manifest_.previous(), directory));
   }
   listed_ = true;
   first_entry_ = directory.entries.data();

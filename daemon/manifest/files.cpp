@@ -19,9 +19,20 @@ result<struct stat> trusted_status(int fd, std::string_view name) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return system_failure("stat " + quoted(name), errno);
   if ((status.st_uid != 0 && status.st_uid != ::geteuid()) || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-    return Failure{Errc::denied, quoted(name) + " belongs to, or is writable by, another user: remove it"};
+    return Failure{Errc::denied, quoted(name) + " belongs to, or is writable by, another user: remove it",
+                   true};
   }
   return status;
+}
+
+// Nothing is there, or something that is no manifest of ours.
+bool is_about_the_file(int directory, const char* name, int error) {
+  if (error == EACCES || error == EPERM) {
+    struct stat status {};
+    return ::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != ::geteuid();
+  }
+  return error == ENOENT || error == ELOOP || error == ENXIO || error == ENODEV || error == EISDIR ||
+         error == ENOTDIR || error == EROFS;
 }
 
 } // namespace
@@ -60,11 +71,16 @@ result<Directories> open_directories(const std::string& destination, bool create
 result<MappedManifest> map_manifest(int directory, const char* name, bool writable) {
   const int mode = writable ? O_RDWR : O_RDONLY;
   const UniqueFd file(::openat(directory, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file) return system_failure("open " + quoted(name), errno);
+  if (!file) {
+    Failure failure = system_failure("open " + quoted(name), errno);
+    failure.lasting = is_about_the_file(directory, name, errno);
+    return failure;
+  }
   // A living daemon may grow the file between the look at its size and the look into it, once.
   for (int attempt = 0; attempt < 2; ++attempt) {
     TMPDUMP_TRY(const struct stat status, trusted_status(file.get(), name));
-    if (!S_ISREG(status.st_mode)) return Failure{Errc::denied, quoted(name) + " is not a file: remove it"};
+    if (!S_ISREG(status.st_mode))
+      return Failure{Errc::denied, quoted(name) + " is not a file: remove it", true};
     if (status.st_size < TMPDUMP_MANIFEST_HEADER_SIZE ||
         static_cast<std::uint64_t>(status.st_size) > TMPDUMP_MANIFEST_MAX_SIZE) {
       break;
@@ -75,11 +91,11 @@ result<MappedManifest> map_manifest(int directory, const char* name, bool writab
     const auto opened = tmpdump_view_open(&manifest.view, manifest.mapping.base(), manifest.mapping.size());
     if (opened == TMPDUMP_VIEW_OK) return manifest;
     if (opened == TMPDUMP_VIEW_VERSION) {
-      return Failure{Errc::io, quoted(name) + " is of another version of tmpdump: use that one"};
+      return Failure{Errc::io, quoted(name) + " is of another version of tmpdump: use that one", true};
     }
     if (opened != TMPDUMP_VIEW_SHORT) break;
   }
-  return Failure{Errc::io, quoted(name) + " is damaged: remove it"};
+  return Failure{Errc::io, quoted(name) + " is damaged: remove it", true};
 }
 
 result<UniqueFd> take_lock(int directory, const std::string& destination) {

@@ -48,7 +48,8 @@ struct MappedManifest {
   Mapping mapping;
   tmpdump_view view{};
 };
-// An existing manifest, checked. Missing: Errc::not_found; damaged: Errc::io; untrusted: Errc::denied.
+// An existing manifest, checked. Missing: Errc::not_found; damaged: Errc::io; untrusted: Errc::denied; all of
+// them `lasting`, in contrast to a call that failed and says nothing about the file.
 result<MappedManifest> map_manifest(int directory, const char* name, bool writable);
 
 // The daemon's life. Taken: Errc::io, somebody else works on the destination. The lock belongs to the open

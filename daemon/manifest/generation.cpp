@@ -17,6 +17,7 @@ namespace {
 // knows its own does not lose sight of what is on disk.
 result<void> save_previous(int own) {
   const auto manifest = map_manifest(own, TMPDUMP_MANIFEST_NAME, false);
+  if (!manifest.has_value() && !manifest.error().lasting) return manifest.error();
   if (!manifest.has_value() || manifest->view.entry_count == 0) return {};
   static constexpr char staged[] = TMPDUMP_MANIFEST_PREVIOUS ".new";
   ::unlinkat(own, staged, 0);

@@ -123,8 +123,9 @@ bool Reader::stale() const {
 
 namespace {
 
-std::optional<Previous> read_listed(const std::string& destination, const char* name) {
+result<std::optional<Previous>> read_listed(const std::string& destination, const char* name) {
   auto reader = Reader::open(destination, name);
+  if (!reader.has_value() && !reader.error().lasting) return reader.error();
   if (!reader.has_value() || reader->entry_count() == 0) return std::nullopt;
   Previous previous;
   previous.status = reader->status();
@@ -139,8 +140,9 @@ std::optional<Previous> read_listed(const std::string& destination, const char* 
 
 } // namespace
 
-std::optional<Previous> read_previous(const std::string& destination) {
-  if (auto listed = read_listed(destination, TMPDUMP_MANIFEST_NAME)) return listed;
+result<std::optional<Previous>> read_previous(const std::string& destination) {
+  auto listed = read_listed(destination, TMPDUMP_MANIFEST_NAME);
+  if (!listed || *listed) return listed;
   return read_listed(destination, TMPDUMP_MANIFEST_PREVIOUS);
 }
 

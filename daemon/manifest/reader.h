@@ -64,11 +64,12 @@ private:
 };
 
 // The last generation that had a listing, for a daemon that begins: its ETag and entries, of which those that
-// are published need no download if they are unchanged. nullopt: none, or damaged.
+// are published need no download if they are unchanged. nullopt: none, or damaged. A failure: there may be
+// one.
 struct Previous {
   Status status;
   std::vector<EntryStatus> entries;
 };
-std::optional<Previous> read_previous(const std::string& destination);
+result<std::optional<Previous>> read_previous(const std::string& destination);
 
 } // namespace tmpdump::manifest

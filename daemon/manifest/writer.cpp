@@ -71,10 +71,11 @@ result<Writer> Writer::create(const std::string& destination, std::string_view u
   state->uri = printable(uri, sizeof state->header().uri);
   TMPDUMP_TRY(state->directories, open_directories(destination, true));
   TMPDUMP_TRY(state->lock, take_lock(state->directories.own.get(), destination));
-  state->previous = read_previous(destination);
+  TMPDUMP_TRY(state->previous, read_previous(destination));
   std::uint64_t generation = 1;
-  if (const auto last = Reader::open(destination); last.has_value())
-    generation = last->status().generation + 1;
+  const auto last = Reader::open(destination);
+  if (!last.has_value() && !last.error().lasting) return last.error();
+  if (last.has_value()) generation = last->status().generation + 1;
   TMPDUMP_CHECK(state->begin_generation(generation));
   return Writer(std::move(state));
 }

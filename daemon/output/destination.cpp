@@ -34,6 +34,12 @@ result<void> reserve(const Directories& directories, int fd, std::string_view pa
   return {};
 }
 
+// Gone, with others' files in it, in use as a mount, or reached by what somebody put where a folder was.
+bool is_not_ours_to_remove(int error) {
+  return error == ENOENT || error == ENOTEMPTY || error == EEXIST || error == EBUSY || error == ENOTDIR ||
+         error == ELOOP || error == EXDEV;
+}
+
 } // namespace
 
 Destination::Destination(Destination&&) noexcept = default;
@@ -98,14 +104,21 @@ result<void> Destination::make_symlink(std::string_view path, std::string_view t
   return moved;
 }
 
-void Destination::remove(std::string_view path, std::uint64_t inode) const {
-  if (!check_path(*directories_, path)) return;
+result<void> Destination::remove(std::string_view path, std::uint64_t inode) const {
+  if (!check_path(*directories_, path)) return {};
+  const auto failed = [&]() -> result<void> {
+    if (is_not_ours_to_remove(errno)) return {};
+    return path_failure(*directories_, "remove", path, errno);
+  };
   const auto place = find_existing(*directories_, path);
+  if (!place) return failed();
   struct stat status {};
-  if (!place || ::fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return;
+  if (::fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return failed();
   const bool is_directory = S_ISDIR(status.st_mode);
-  if (!is_directory && status.st_ino != inode) return;
-  static_cast<void>(::unlinkat(place->directory, place->name.c_str(), is_directory ? AT_REMOVEDIR : 0));
+  if (!is_directory && status.st_ino != inode) return {};
+  if (::unlinkat(place->directory, place->name.c_str(), is_directory ? AT_REMOVEDIR : 0) != 0)
+    return failed();
+  return {};
 }
 
 result<std::uint64_t> Destination::free_space() const {

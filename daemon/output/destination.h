@@ -74,8 +74,8 @@ public:
   [[nodiscard]] result<void> make_symlink(std::string_view path,
                                           std::string_view target) const; // staged and renamed too
   // A file or symlink that still has this inode, or a directory that is empty. Whatever else is there, or
-  // nothing, is left alone.
-  void remove(std::string_view path, std::uint64_t inode) const;
+  // nothing, is left alone. A failure: it may still be there.
+  [[nodiscard]] result<void> remove(std::string_view path, std::uint64_t inode) const;
   [[nodiscard]] result<std::uint64_t> free_space() const; // bytes available to us (statvfs f_bavail)
   // Removes DEST/.tmpdump/stage with all that is staged, and DEST/.tmpdump when it is empty: `tmpdump fetch`
   // leaves nothing of its own. The last call: nothing can be staged afterwards.

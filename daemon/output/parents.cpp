@@ -82,14 +82,16 @@ std::optional<Place> find_existing(const Directories& directories, std::string_v
   place.directory = directories.dest.get();
   if (slash == std::string_view::npos) return place;
   const std::string parent(path.substr(0, slash));
-  if (directories.openat2) {
-    place.owned = UniqueFd(open_beneath(directories.dest.get(), parent));
-  } else if (auto found = walk(directories, parent,
-                               [](int directory, const std::string& name) {
-                                 return UniqueFd(::openat(directory, name.c_str(), path_flags));
-                               });
-             found.has_value()) {
-    place.owned = std::move(*found);
+  if (directories.openat2) place.owned = UniqueFd(open_beneath(directories.dest.get(), parent));
+  if (!place.owned && (!directories.openat2 || errno == EAGAIN)) { // somebody renames on the way
+    int error = 0;
+    auto found = walk(directories, parent, [&](int directory, const std::string& name) {
+      UniqueFd fd(::openat(directory, name.c_str(), path_flags));
+      error = errno;
+      return fd;
+    });
+    if (found.has_value()) place.owned = std::move(*found);
+    errno = error;
   }
   if (!place.owned) return std::nullopt;
   place.directory = place.owned.get();

@@ -23,7 +23,8 @@ result<void> check_path(const Directories& directories, std::string_view path);
 // Makes missing parents with mode 0755. `path` has passed check_path().
 result<Place> find_place(const Directories& directories, std::string_view path);
 
-// The same without making anything. Nothing: there is no such directory.
+// The same without making anything. Nothing: there is no such directory, or it could not be opened; errno
+// says.
 std::optional<Place> find_existing(const Directories& directories, std::string_view path);
 
 // Why `name` in `directory`, reached as `path`, is not the directory that was expected.
