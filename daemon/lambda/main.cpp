@@ -11,6 +11,7 @@
 #include <cstring>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -40,6 +41,24 @@ constexpr const char* truncated =
     R"({"level":"error","event":"tmpdump.failed","errorType":"Tmpdump.IO","message":"a file that is mapped was )"
     R"(truncated by another process (TMPDUMP_DEST/.tmpdump/manifest?): leave .tmpdump alone"})"
     "\n";
+
+// What somebody who has none throws where nobody can catch it, as in a decoder's thread.
+constexpr const char* no_memory =
+    R"({"level":"error","event":"tmpdump.failed","errorType":"Tmpdump.IO","message":"out of memory; give the )"
+    R"(function more"})"
+    "\n";
+
+[[noreturn]] void end_at_once() {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    const auto written = ::write(STDOUT_FILENO, no_memory, std::strlen(no_memory));
+    ::_exit(written < 0 ? 2 : 1);
+  } catch (...) {
+    __gnu_cxx::__verbose_terminate_handler();
+  }
+  std::abort();
+}
 
 std::string variable(const char* name, const char* fallback) {
   const char* const value = std::getenv(name); // NOLINT(concurrency-mt-unsafe): before any thread exists
@@ -83,6 +102,7 @@ int main(int argc, char** argv) {
   const auto exec = tmpdump::prefetch::Clock::now();
   tmpdump::keep_to_oneself();
   tmpdump::explain_bus_errors(STDOUT_FILENO, truncated);
+  std::set_terminate(end_at_once);
   tmpdump::bound_free_heap();
   (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
   try {

@@ -90,7 +90,11 @@ result<std::unique_ptr<Trust>> Trust::load(const std::string& ca_bundle, std::st
   if (::access(ca_bundle.c_str(), R_OK) != 0) {
     return system_failure("AWS_CA_BUNDLE: open '" + printable(ca_bundle) + "'", errno);
   }
+  errno = 0;
   if (!add_file(trust->primary_.get(), ca_bundle)) {
+    if (errno != 0) {
+      return local(system_failure("AWS_CA_BUNDLE: read '" + printable(ca_bundle) + "'", errno));
+    }
     return Failure{Errc::usage,
                    "AWS_CA_BUNDLE: '" + printable(ca_bundle) + "' holds no certificate in PEM form"};
   }
