@@ -359,6 +359,14 @@ class LogTest(StoryTest):
         lines = [json.loads(line) for line in prefetch.log.text().splitlines()]
         self.assertEqual([(line.get("level"), line.get("event")) for line in lines], list(expected))
 
+    def test_a_trace_that_cannot_be_written_is_a_warning(self):
+        self.put_archive()
+        prefetch = self.run_to_next(self.start_origin(), TMPDUMP_LOG="info", TMPDUMP_TRACE="/proc/no/x")
+        self.assert_levels(prefetch, ("warn", "tmpdump.trace"), ("info", "tmpdump.ready"))
+        self.assertIn("write trace '/proc/no/x': No such file or directory", prefetch.event("tmpdump.trace")["message"])
+        self.assert_all_there()
+        self.assertEqual(self.wait_beside().result(), (OK, ""))
+
     def test_level_of_ready(self):
         self.put_archive()
         origin = self.start_origin()
