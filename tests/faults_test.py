@@ -1,28 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every system call that the extension makes fails once, with each error that the kernel may answer; and it is killed at
-each of them. Whatever happens: what is visible is whole, who waits is told, and the next start comes to the good end.
+"""Every system call that the extension makes fails once, with each error that the kernel may answer, or from then on; and it
+is killed at each of them: in an empty destination, over what others left, with packed archives. The same for who waits.
+Whatever happens: what is visible is whole, who waits is told, and the next start comes to the good end.
 
     faults_test.py BUILD_FOLDER [--all [--docs]]
 
 Without --all a part of the list: each call and each error, at some of its places; TMPDUMP_SEED chooses others. The table of
 what came of it closes the output; --docs writes it to docs/faults.md, too.
 """
+import os
+import queue
 import random
 import socket
 import sys
+import time
 import unittest
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
-from extension_harness import archives, case
+from extension_harness import case
 from extension_harness.api import NEXT
+from faults import scenarios, waiting
 from faults.pulse import Pulse
-from faults.sweep import ANSWERS, Sweep
-from faults.table import READY, WRONG, Table, documented, fault_name
+from faults.sweep import ANSWERS, COUNTED_ONLY, LASTING, Sweep
+from faults.table import READY, TOLD, WRONG, Table, documented, fault_name
 
 OPTIONS = {"--all", "--docs"} & set(sys.argv)
 EVERYTHING = "--all" in OPTIONS
 PAGE = case.TESTS.parent / "docs" / "faults.md"
-SOME_FAILURES, SOME_KILLS, SOME_HELD = 150, 60, 30
+AT_ONCE = min(4, os.cpu_count())
+# Runs of a part, in an empty destination and in each of the other scenarios.
+SOME_FAILURES, SOME_OTHERS, SOME_KILLS, SOME_LASTING, SOME_HELD, SOME_WAITS = 150, 50, 20, 6, 30, 20
 # With what a loop that hears signals is set up.
 HEARING = ("epoll_create", "epoll_ctl", "eventfd", "fcntl", "ioctl", "pipe", "timerfd", "timerfd_settime")
 STOOD_STILL_S = 2  # of the whole machine: no figure of that run means anything
@@ -33,142 +41,208 @@ HANGING = ("fallocate", "fchmod", "fstat", "linkat", "mkdirat", "openat2", "pwri
 table = Table()
 
 
-def content():
-    chance = random.Random(7)
-    return {"lib": ("folder", 0o755, b""), "empty": ("folder", 0o500, b""),
-            "lib/stored.so": ("file", 0o755, chance.randbytes(60_000)),
-            "lib/large.so": ("file", 0o644, chance.randbytes(300_000)),  # its space is reserved
-            "lib/text.so": ("file", 0o444, b"text " * 30_000),
-            "lib/link.so": ("link", 0o777, b"large.so"),
-            "deep/down/implied.so": ("file", 0o644, chance.randbytes(1000)),
-            "nothing": ("file", 0o600, b"")}
+def places(counted, calls=ANSWERS):
+    """Each of the calls, each time that it comes, with each of its errors."""
+    return [(call, nth, what) for call, count in sorted(counted.items()) if call in calls for what in ANSWERS[call]
+            for nth in range(1, count + 1)]
 
 
-class FaultsTest(case.ExtensionTest):
+def chosen(plan, most, shift=0):
+    """All of the plan, or `most` of it, always the same: one place of each call with one of its errors, then with another
+    (`shift`: with which it begins), then other places.
+    """
+    if EVERYTHING:
+        return plan
+    chance, kinds = random.Random(case.SEED), {}
+    for call, nth, what in plan:
+        kinds.setdefault(call, {}).setdefault(what, []).append((call, nth, what))
+    in_turn = []
+    for faults in kinds.values():
+        for number, some in enumerate(faults.values()):
+            chance.shuffle(some)
+            in_turn += [(turn, (number - shift) % len(faults), fault) for turn, fault in enumerate(some)]
+    in_turn.sort(key=lambda one: one[:2])
+    return [fault for _, _, fault in in_turn[:most]]
+
+
+class Faults(case.ExtensionTest):
     def setUp(self):
         super().setUp()
-        self.wanted = content()
-        archives.write(self.archive, self.wanted)
-        # Folders that the archive does not name.
-        self.implied = {"deep": ("folder", 0o755, b""), "deep/down": ("folder", 0o755, b"")}
-        self.sweep = Sweep(self, {**self.wanted, **self.implied})
         self.pulse = Pulse()
         self.addCleanup(self.pulse.close)
 
-    def healthy(self):
-        """What the program calls, and how often, when nothing is in its way."""
-        self.sweep.new_destination()
-        outcome = self.sweep.run()
-        self.assertEqual(self.sweep.check(*outcome), READY, outcome[1].text())
-        counted = self.sweep.counts()
-        self.sweep.drop_destination()
-        return counted
+    def each(self, subjects, plan, story, then=""):
+        """story(subject, call, nth, what) of each, by several subjects at once; `then`: what else it does, for the table."""
+        idle, ends, wrong = queue.SimpleQueue(), Counter(), []
+        for subject in subjects:
+            idle.put(subject)
 
-    def chosen(self, plan, most):
-        """All of the plan, or `most` of it: of each call and answer in turn one more place."""
-        if EVERYTHING:
-            return plan
-        chance = random.Random(case.SEED)
-        kinds = {}
-        for call, nth, what in plan:
-            kinds.setdefault((call, what), []).append((call, nth, what))
-        for places in kinds.values():
-            chance.shuffle(places)
-        rounds = [places[turn] for turn in range(max(map(len, kinds.values())))
-                  for places in kinds.values() if turn < len(places)]
-        return rounds[:most]
+        def one(fault):
+            subject = idle.get()
+            try:
+                return self.once(story, subject, *fault)
+            finally:
+                idle.put(subject)
 
-    def each(self, plan, story, then=""):
-        """story(call, nth, what) of each, over a destination of its own, which does something `then`; after it a start with
-        nothing in its way.
-        """
-        ends, wrong = Counter(), []
-        last = ""
-        for call, nth, what in plan:
-            if EVERYTHING and call != last:
-                print(f"{call}, from run {self.sweep.runs}", flush=True)
-                last = call
-            outcome, problem = self.once(story, call, nth, what)
-            while problem and self.pulse.longest_s > STOOD_STILL_S:
-                print(f"{call} {nth} {what}: once more, the machine stood still for {self.pulse.longest_s:.0f} s", flush=True)
-                outcome, problem = self.once(story, call, nth, what)
-            if problem:
-                wrong.append(f"{call} {nth} {what}: {problem}")
-                print(wrong[-1], flush=True)
-            ends[outcome] += 1
-            table.add(call, nth, what, then, outcome)
-        print(f"{len(plan)} runs: {dict(ends)}")
+        begin, last, name = time.monotonic(), "", self.name_of(subjects[0])
+        with ThreadPoolExecutor(len(subjects)) as pool:
+            for (call, nth, what), (outcome, problem) in zip(plan, pool.map(one, plan)):
+                if EVERYTHING and call != last:
+                    print(f"{name}: {call}", flush=True)
+                    last = call
+                if problem:
+                    wrong.append(f"{name}: {call} {nth} {what}: {problem}")
+                    print(wrong[-1], flush=True)
+                ends[outcome] += 1
+                table.add(name, call, nth, what, then, outcome)
+        print(f"{name or 'empty destination'} {then}: {len(plan)} runs in {time.monotonic() - begin:.0f} s: {dict(ends)}", flush=True)
         self.assertEqual(wrong, [])
 
-    def once(self, story, *fault):
+    def once(self, story, subject, *fault):
         """(outcome, what is wrong)"""
-        self.pulse.start_over()
-        self.sweep.new_destination()
-        try:
-            outcome = story(*fault)
-            self.sweep.recover()
-        except AssertionError as error:
-            self.sweep.prefetch.kill()
-            return WRONG, str(error)
-        self.sweep.drop_destination()
-        return outcome, ""
+        while True:
+            begin = time.monotonic()
+            try:
+                return story(subject, *fault), ""
+            except AssertionError as error:
+                if (still := self.pulse.longest_since(begin)) <= STOOD_STILL_S:
+                    return WRONG, str(error)
+                print(f"{fault}: once more, the machine stood still for {still:.0f} s", flush=True)
+
+
+class ExtensionFaultsTest(Faults):
+    def setUp(self):
+        super().setUp()
+        self.scenarios = scenarios.all_of(self)
+
+    def sweeps(self, scenario, count=AT_ONCE):
+        return [Sweep(self, scenario, f"{len(os.listdir(self.folder))}-{number}") for number in range(count)]
+
+    @staticmethod
+    def name_of(sweep):
+        return sweep.scenario.name
+
+    def healthy(self, sweep):
+        """What the program calls, and how often, when nothing is in its way."""
+        sweep.new_destination()
+        outcome = sweep.run()
+        self.assertEqual(sweep.check(*outcome), READY, outcome[1].text())
+        sweep.scenario.check_healthy(outcome[1])
+        counted = sweep.counts()
+        sweep.drop_destination()
+        self.assertEqual(set(counted) - set(ANSWERS) - COUNTED_ONLY, set())
+        return counted
+
+    def each_recovers(self, sweeps, plan, story, then=""):
+        """Over a destination of its own, and with a start with nothing in its way after it."""
+        def both(sweep, *fault):
+            try:
+                sweep.new_destination()
+                outcome = story(sweep, *fault)
+                sweep.recover()
+            except AssertionError:
+                sweep.prefetch.kill()
+                raise
+            sweep.drop_destination()
+            return outcome
+
+        self.each(sweeps, plan, both, then)
+
+    def each_scenario(self, story):
+        """story(its number, sweeps of it, what it calls)"""
+        for number, scenario in enumerate(self.scenarios):
+            with self.subTest(scenario.name):
+                sweeps = self.sweeps(scenario)
+                story(number, sweeps, self.healthy(sweeps[0]))
 
     def test_each_call_fails_once(self):
-        counted = self.healthy()
-        self.assertEqual(set(counted) - set(ANSWERS) - {"munmap", "brk"}, set())  # brk's failure is another answer
-        plan = [(call, nth, what) for call, count in sorted(counted.items()) for what in ANSWERS.get(call, ())
-                for nth in range(1, count + 1)]
-        self.each(self.chosen(plan, SOME_FAILURES), lambda *fault: self.sweep.check(*self.sweep.run(*fault)))
+        self.each_scenario(lambda number, sweeps, counted: self.each_recovers(
+            sweeps, chosen(places(counted), SOME_OTHERS if number else SOME_FAILURES, number),
+            lambda sweep, *fault: sweep.check(*sweep.run(*fault))))
+
+    def test_each_call_fails_from_then_on(self):
+        def story(_number, sweeps, counted):
+            plan = [(calls, nth, what) for calls, what in LASTING.items()
+                    for nth in range(1, sum(counted.get(call, 0) for call in calls.split(",")) + 1)]
+            self.each_recovers(sweeps, chosen(plan, SOME_LASTING), lambda sweep, *fault: sweep.check(*sweep.run(*fault)))
+
+        self.each_scenario(story)
 
     def test_killed_at_each_call(self):
-        counted = self.healthy()
-        plan = [("all", nth, "kill") for nth in range(1, sum(counted.values()) + 1)]
-        self.each(self.chosen(plan, SOME_KILLS), lambda *fault: self.sweep.check(*self.sweep.run(*fault), killed=True))
+        self.each_scenario(lambda _number, sweeps, counted: self.each_recovers(
+            sweeps, chosen([("all", nth, "kill") for nth in range(1, sum(counted.values()) + 1)], SOME_KILLS),
+            lambda sweep, *fault: sweep.check(*sweep.run(*fault), killed=True)))
 
     def test_sigterm_is_heard_whatever_fails(self):
         """In the middle of its work, with an origin that says nothing, and at rest."""
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            for said, origin in (("tmpdump.registered", f"http://127.0.0.1:{silent.getsockname()[1]}"), ("tmpdump.ready", None)):
-                def terminated(call="all", nth=0, what=0):
-                    status, log, waited = self.sweep.run_until(said, case.Prefetch.terminate, call, nth, what, origin)
-                    return self.sweep.check(status, log, waited, asked=True)
+        sweeps = self.sweeps(self.scenarios[0])
+        with socket.create_server(("127.0.0.1", 0), backlog=1000) as silent:
+            for said, origin in (("tmpdump.registered", {"AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{silent.getsockname()[1]}"}),
+                                 ("tmpdump.ready", {})):
+                def terminated(sweep, *fault):
+                    return sweep.check(*sweep.run_until(said, case.Prefetch.terminate, *fault, **origin), asked=True)
 
                 with self.subTest(said):
-                    self.sweep.new_destination()
-                    terminated()
-                    self.each([(call, nth, ANSWERS[call][0]) for call, count in sorted(self.sweep.counts().items())
-                               if call in HEARING for nth in range(1, count + 1)], terminated, f"SIGTERM after {said}")
+                    sweeps[0].new_destination()
+                    terminated(sweeps[0])
+                    plan = [(call, nth, what) for call, nth, what in places(sweeps[0].counts(), HEARING) if what == ANSWERS[call][0]]
+                    self.each_recovers(sweeps, plan, terminated, f"SIGTERM after {said}")
 
     def test_shutdown_is_heard_while_a_decoder_hangs(self):
-        def shut_down(_prefetch):
-            self.sweep.api.wait_for(NEXT)
-            self.sweep.api.shut_down()
+        def held(sweep, *fault):
+            def shut_down(_prefetch):
+                sweep.api.wait_for(NEXT)
+                sweep.api.shut_down()
 
-        def held(call, nth, what):
-            status, log, waited = self.sweep.run_until(HELD, shut_down, call, nth, what, TMPDUMP_HOLD_INIT="0")
+            status, log, waited = sweep.run_until(HELD, shut_down, *fault, TMPDUMP_HOLD_INIT="0")
             self.assertTrue(log.has(HELD), log.text())
             self.assertEqual(status, 0, log.text())
             self.assertIn("the environment shut down", waited[1])
-            return self.sweep.check(status, log, waited, asked=True)
+            return sweep.check(status, log, waited, asked=True)
 
-        self.each([("pwrite", nth, "hold") for nth in (1, 2)], held, "SHUTDOWN")  # decoders alone write so
+        self.each_recovers(self.sweeps(self.scenarios[0]), [("pwrite", nth, "hold") for nth in (1, 2)], held,
+                           "SHUTDOWN")  # decoders alone write so
 
     def test_sigterm_is_heard_whatever_hangs(self):
         """Also where that is the thread that would hear."""
-        def held(call, nth, what):
-            status, log, waited = self.sweep.run_until(HELD, case.Prefetch.terminate, call, nth, what)
+        def held(sweep, *fault):
+            status, log, waited = sweep.run_until(HELD, case.Prefetch.terminate, *fault)
             self.assertEqual(status, 0, log.text())
-            return self.sweep.check(status, log, waited, asked=True)
+            return sweep.check(status, log, waited, asked=True)
 
-        counted = self.healthy()
+        sweeps = self.sweeps(self.scenarios[0])
+        counted = self.healthy(sweeps[0])
         plan = [(call, nth, "hold") for call in HANGING for nth in range(1, counted.get(call, 0) + 1)]
-        self.each(self.chosen(plan, SOME_HELD), held, "SIGTERM")
+        self.each_recovers(sweeps, chosen(plan, SOME_HELD), held, "SIGTERM")
 
     @unittest.skipIf("--docs" in OPTIONS, "it is being written")
     def test_the_documented_table_is_of_these_faults(self):
-        wanted = {call: [fault_name(what) for what in ANSWERS[call]] for call in self.healthy() if call in ANSWERS}
         written = documented(PAGE)
-        self.assertEqual({call: written.get(call) for call in wanted}, wanted)
+
+        def story(number, sweeps, counted):
+            name = self.name_of(sweeps[0])
+            # How often the others make some rare call is not the same each time.
+            calls = [call for call in counted if call in ANSWERS and (number == 0 or (name, call) in written)]
+            self.assertTrue(calls, f"docs/faults.md has no start '{name}'")
+            self.assertEqual({call: written.get((name, call)) for call in calls},
+                             {call: [fault_name(what) for what in ANSWERS[call]] for call in calls})
+
+        self.each_scenario(story)
+
+
+class WaiterFaultsTest(Faults):
+    @staticmethod
+    def name_of(waiter):
+        return waiter.name
+
+    def test_each_call_of_a_waiter_fails_once(self):
+        for waiters in zip(*(waiting.stories(self, number) for number in range(AT_ONCE))):
+            with self.subTest(waiters[0].name):
+                self.assertEqual(waiters[0].check(*waiters[0].run()), READY if waiters[0].success else TOLD)
+                counted = waiters[0].counts()
+                self.assertEqual(set(counted) - set(ANSWERS) - COUNTED_ONLY, set())
+                self.each(waiters, chosen(places(counted), SOME_WAITS),
+                          lambda waiter, *fault: waiter.check(*waiter.run(*fault), mute=fault[0] == "write"))
 
 
 def tearDownModule():

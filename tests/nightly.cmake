@@ -6,6 +6,9 @@ if(NOT TMPDUMP_SANITIZE)
   add_test(NAME bench_invoke_nightly CONFIGURATIONS nightly
     COMMAND ${PROJECT_SOURCE_DIR}/dev bench invoke --quick)
   set_tests_properties(bench_invoke_nightly PROPERTIES LABELS nightly TIMEOUT 1800)
+  add_test(NAME faults_nightly CONFIGURATIONS nightly
+    COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/faults_test.py ${PROJECT_BINARY_DIR} --all)
+  set_tests_properties(faults_nightly PROPERTIES LABELS nightly TIMEOUT 7200 SKIP_RETURN_CODE 77)
   # At the level that README's command has, and the layer's programs compiled a second time.
   add_test(NAME e2e_make_nightly CONFIGURATIONS nightly
     COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/e2e/make_test.py ${PROJECT_BINARY_DIR})

@@ -147,8 +147,8 @@ class ExtensionTest(unittest.TestCase):
         self.destination.mkdir()
         self.archive = self.bucket / "function.zip"
 
-    def start_origin(self, **shape):
-        origin = Origin(build / "bin" / "tmpdump-origin", self.bucket.parent, **shape)
+    def start_origin(self, folder=None, **shape):
+        origin = Origin(build / "bin" / "tmpdump-origin", folder or self.bucket.parent, **shape)
         self.addCleanup(origin.close)
         return origin
 

@@ -24,8 +24,11 @@ class Credentials:
                                    "Expiration": "2100-01-01T00:00:00Z"}).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                try:
+                    self.end_headers()
+                    self.wfile.write(body)
+                except (BrokenPipeError, ConnectionResetError):
+                    self.close_connection = True  # the extension has ended
 
             def log_message(self, *_):
                 pass

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a program and lets one of its system calls fail: `injector CALL NTH WHAT REPORT PROGRAM ARGV0
 // [ARGUMENT]...`
-//   CALL    a name of the table below, or "all"
+//   CALL    names of the table below, with commas between them, or "all"
 //   NTH     counts from 1 over all threads and children; 0: none, only count
-//   WHAT    an errno's number, "short" (half of what was to be written), "kill" (SIGKILL instead of it), or
-//           "hold": this one and all that follow last for good; a line "injector: holds CALL" says so
+//   WHAT    an errno's number, with "+" behind it for this one and all that follow; "short" (half of what was
+//           to be written); "kill" (SIGKILL instead of it); or "hold": this one and all that follow last for
+//           good; a line "injector: holds CALL" says so
 //   REPORT  file that says how often each call came, a "NAME COUNT" a line; written when the program has
 //   ended
 // The kernel asks this process before each such call (seccomp's user notification), so that the program is
@@ -31,7 +32,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { wait_op = 1, shared_wake = 2 }; // of futex(2)
+enum { wait_op = 1, shared_wake, look_op }; // of futex(2)
 
 static const struct call {
   const char* name;
@@ -51,6 +52,7 @@ static const struct call {
     {"fallocate", SYS_fallocate, 0},
     {"ftruncate", SYS_ftruncate, 0},
     {"getdents", SYS_getdents64, 0},
+    {"readlink", SYS_readlinkat, 0},
     {"read", SYS_read, 0},
     {"pread", SYS_pread64, 0},
     {"write", SYS_write, 0},
@@ -69,6 +71,7 @@ static const struct call {
     // cannot look up a word in a file (ENOMEM, EFAULT) can.
     {"futex-wait", SYS_futex, wait_op},
     {"futex-wake", SYS_futex, shared_wake},
+    {"futex-look", SYS_futex, look_op}, // as libtmpdump reads a word
     {"socket", SYS_socket, 0},
     {"connect", SYS_connect, 0},
     {"setsockopt", SYS_setsockopt, 0},
@@ -110,8 +113,14 @@ static void die(const char* what) {
   exit(125);
 }
 
-static int is_wanted(const struct call* call, const char* name) {
-  return strcmp(name, "all") == 0 || strcmp(name, call->name) == 0;
+static int is_wanted(const struct call* call, const char* names) {
+  if (strcmp(names, "all") == 0) return 1;
+  const size_t size = strlen(call->name);
+  for (const char* at = names; at != NULL; at = strchr(at, ',')) {
+    at += *at == ',';
+    if (strncmp(at, call->name, size) == 0 && (at[size] == ',' || at[size] == '\0')) return 1;
+  }
+  return 0;
 }
 
 // Only the calls that are asked for stop; the others cost what they always cost.
@@ -137,32 +146,12 @@ static const struct call* find_call(const struct seccomp_data* data) {
     const int operation = (int)data->args[1] & FUTEX_CMD_MASK;
     const int is_wait = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
     const int is_shared_wake = operation == FUTEX_WAKE && ((int)data->args[1] & FUTEX_PRIVATE_FLAG) == 0;
-    if ((calls[i].futex == wait_op && is_wait) || (calls[i].futex == shared_wake && is_shared_wake))
+    const int is_look = operation == FUTEX_CMP_REQUEUE;
+    if ((calls[i].futex == wait_op && is_wait) || (calls[i].futex == shared_wake && is_shared_wake) ||
+        (calls[i].futex == look_op && is_look))
       return &calls[i];
   }
   return NULL;
-}
-
-// Does half of a write in the program's place. -1: it cannot be halved.
-static long half(const struct seccomp_notif* asked) {
-  const size_t size = asked->data.args[2] / 2;
-  if (size == 0 || (asked->data.nr != SYS_pwrite64 && asked->data.nr != SYS_write)) return -1;
-  char* bytes = malloc(size);
-  const struct iovec here = {bytes, size};
-  const struct iovec there = {(void*)asked->data.args[1], size}; // NOLINT(performance-no-int-to-ptr)
-  long done = -1;
-  int target = -1;
-  char path[64]; // not pidfd_getfd: a thread has no pidfd on older kernels
-
-  (void)snprintf(path, sizeof path, "/proc/%u/fd/%d", asked->pid, (int)asked->data.args[0]);
-  if (process_vm_readv((pid_t)asked->pid, &here, 1, &there, 1, 0) == (ssize_t)size) {
-    target = open(path, O_WRONLY | O_CLOEXEC);
-    if (target >= 0 && asked->data.nr == SYS_pwrite64)
-      done = pwrite(target, bytes, size, (off_t)asked->data.args[3]);
-  }
-  if (target >= 0) close(target);
-  free(bytes);
-  return done;
 }
 
 struct plan {
@@ -172,6 +161,29 @@ struct plan {
   pid_t program;
 };
 
+// Does half of a write in the program's place, in its own open file, whose offset may count. -1: it cannot be
+// halved.
+static long half(const struct seccomp_notif* asked, pid_t program) {
+  const int is_pwrite = asked->data.nr == SYS_pwrite64;
+  const size_t size = asked->data.args[2] / 2;
+  if (size == 0 || (!is_pwrite && asked->data.nr != SYS_write)) return -1;
+  char* bytes = malloc(size);
+  const struct iovec here = {bytes, size};
+  const struct iovec there = {(void*)asked->data.args[1], size}; // NOLINT(performance-no-int-to-ptr)
+  long done = -1;
+  // Of the program, not of the thread that asks: a thread has no pidfd on older kernels.
+  const int handle = (int)syscall(SYS_pidfd_open, program, 0);
+  const int target = handle < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, handle, (int)asked->data.args[0], 0);
+
+  if (target >= 0 && process_vm_readv((pid_t)asked->pid, &here, 1, &there, 1, 0) == (ssize_t)size) {
+    done = is_pwrite ? pwrite(target, bytes, size, (off_t)asked->data.args[3]) : write(target, bytes, size);
+  }
+  if (target >= 0) close(target);
+  if (handle >= 0) close(handle);
+  free(bytes);
+  return done;
+}
+
 static void answer(int listener, const struct seccomp_notif* asked, const struct plan* plan) {
   static unsigned long came; // of the calls that the plan names
   struct seccomp_notif_resp response = {.id = asked->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
@@ -179,7 +191,9 @@ static void answer(int listener, const struct seccomp_notif* asked, const struct
   if (call != NULL) {
     ++seen[call - calls];
     const int is_hold = strcmp(plan->what, "hold") == 0; // who is interrupted by a signal asks again
-    if (is_wanted(call, plan->call) && (++came == plan->nth || (is_hold && came > plan->nth))) {
+    const int lasts = is_hold || plan->what[strlen(plan->what) - 1] == '+';
+    if (is_wanted(call, plan->call) &&
+        (++came == plan->nth || (lasts && plan->nth > 0 && came > plan->nth))) {
       if (strcmp(plan->what, "kill") == 0) {
         kill(plan->program, SIGKILL);
         return; // never answered: the call does not happen
@@ -189,11 +203,11 @@ static void answer(int listener, const struct seccomp_notif* asked, const struct
         return;
       }
       const int is_short = strcmp(plan->what, "short") == 0;
-      const long done = is_short ? half(asked) : -1;
+      const long done = is_short ? half(asked, plan->program) : -1;
       if (!is_short || done >= 0) {
         response.flags = 0;
         response.val = is_short ? done : 0;
-        response.error = is_short ? 0 : -atoi(plan->what);
+        response.error = is_short ? 0 : -(int)strtol(plan->what, NULL, 10);
       }
     }
   }
@@ -244,7 +258,7 @@ struct start {
 
 int main(int argc, char** argv) {
   if (argc < 7) {
-    (void)fputs("usage: injector CALL NTH ERRNO|short|kill|hold REPORT PROGRAM ARGV0 [ARGUMENT]...\n",
+    (void)fputs("usage: injector CALL NTH ERRNO[+]|short|kill|hold REPORT PROGRAM ARGV0 [ARGUMENT]...\n",
                 stderr);
     return 2;
   }
@@ -273,6 +287,7 @@ int main(int argc, char** argv) {
   const struct plan plan = {argv[1], strtoul(argv[2], NULL, 10), argv[3], program};
   forward_to = program;
   (void)signal(SIGTERM, forward);
+  (void)signal(SIGPIPE, SIG_IGN); // half of what the program writes
   serve(listener, &plan);
   int status = 0;
   while (waitpid(program, &status, 0) < 0 && errno == EINTR) {

@@ -8,7 +8,7 @@ BEAT_S = 0.2
 
 class Pulse:
     def __init__(self):
-        self.longest_s, self._stop = 0, threading.Event()
+        self._pauses, self._stop = [], threading.Event()  # (moment, length)
         self._thread = threading.Thread(target=self._beat, daemon=True)
         self._thread.start()
 
@@ -16,10 +16,13 @@ class Pulse:
         last = time.monotonic()
         while not self._stop.wait(BEAT_S):
             now = time.monotonic()
-            self.longest_s, last = max(self.longest_s, now - last), now
+            if now - last > 2 * BEAT_S:
+                self._pauses.append((now, now - last))
+            last = now
 
-    def start_over(self):
-        self.longest_s = 0
+    def longest_since(self, moment):
+        """Seconds; `moment` of time.monotonic()."""
+        return max((length for end, length in self._pauses if end > moment), default=0)
 
     def close(self):
         self._stop.set()

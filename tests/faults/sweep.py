@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One run of the released program under a fault, and what has to hold after it."""
 import os
-import shutil
+import re
 import subprocess
 import time
 
@@ -12,18 +12,19 @@ from faults.table import ENDED, KILLED, NO_START, READY, TOLD
 from errno import (EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EDQUOT, EFAULT, EINTR, EIO, EMFILE, ENETUNREACH, ENOLCK, ENOMEM,
                    ENOSPC, EOPNOTSUPP, EPIPE, EROFS)
 
-# What the kernel may answer to each call that the program makes (tests/faults/injector.c names them).
+# What the kernel may answer to each call that the programs make (tests/faults/injector.c names them).
 FILE = (ENOSPC, EDQUOT, EIO, EMFILE, ENOMEM, EACCES, EINTR)
 NAME = (ENOSPC, EDQUOT, EIO, ENOMEM, EACCES, EROFS)
 ANSWERS = {
     "openat": FILE, "openat2": (EIO, EMFILE, ENOMEM, EACCES, EAGAIN),
     "mkdirat": NAME, "renameat": NAME, "linkat": NAME, "symlinkat": NAME, "unlinkat": (EIO, EACCES),
-    "fchmod": (EIO, EACCES), "fstat": (EIO, ENOMEM), "fstatfs": (EIO,), "getdents": (EIO, ENOMEM),
+    "fchmod": (EIO, EACCES), "fstat": (EIO, ENOMEM), "fstatfs": (EIO,), "getdents": (EIO, ENOMEM), "readlink": (EIO, ENOMEM),
     "fallocate": (ENOSPC, EDQUOT, EIO, EINTR, EOPNOTSUPP), "ftruncate": (ENOSPC, EIO),
-    "read": (EIO, EINTR), "pread": (EIO, EINTR), "pwrite": (ENOSPC, EDQUOT, EIO, EINTR, "short"), "write": (EIO, EPIPE),
+    "read": (EIO, EINTR), "pread": (EIO, EINTR), "pwrite": (ENOSPC, EDQUOT, EIO, EINTR, "short"),
+    "write": (EIO, EPIPE, ENOSPC, EINTR, "short"),
     "close": (EIO, EINTR), "fcntl": (ENOLCK, EINTR), "flock": (ENOLCK, EINTR),
     "mmap": (ENOMEM,), "mprotect": (ENOMEM,), "madvise": (ENOMEM,), "clone": (EAGAIN, ENOMEM),
-    "futex-wait": (EINTR, EAGAIN), "futex-wake": (ENOMEM, EFAULT),
+    "futex-wait": (EINTR, EAGAIN), "futex-wake": (ENOMEM, EFAULT), "futex-look": (ENOMEM, EFAULT, EAGAIN),
     "socket": (EMFILE, ENOMEM, EACCES), "connect": (ECONNREFUSED, ENETUNREACH, EACCES, ENOMEM), "setsockopt": (ENOMEM,),
     "getsockopt": (ENOMEM,), "ioctl": (EIO,), "sendmsg": (EPIPE, ECONNRESET, ENOMEM, EINTR), "sendto": (EPIPE, ENOMEM),
     "recvmsg": (ECONNRESET, ENOMEM, EINTR), "recvfrom": (ECONNRESET, ENOMEM, EINTR), "readv": (ECONNRESET, EINTR),
@@ -31,12 +32,24 @@ ANSWERS = {
     "eventfd": (EMFILE, ENOMEM), "timerfd": (EMFILE, ENOMEM), "timerfd_settime": (ENOMEM,), "pipe": (EMFILE, ENOMEM),
     "getrandom": (EINTR,), "ppoll": (EINTR, ENOMEM), "prctl": (EACCES,), "prlimit": (EACCES,),
 }
+# What stays as it is: a full disk, no descriptor left, no memory. Of all these calls the Nth, and whatever follows.
+LASTING = {
+    "openat,mkdirat,renameat,linkat,symlinkat,fallocate,ftruncate,pwrite": f"{ENOSPC}+",
+    "openat,openat2,socket,epoll_create,eventfd,timerfd,pipe": f"{EMFILE}+",
+    "mmap,mprotect,clone": f"{ENOMEM}+",
+}
+COUNTED_ONLY = {"munmap", "brk"}  # brk's failure is another answer
 MOST_S = 30  # for anything to end: an attempt's 9 s and a busy machine
 LOST_S = 3  # a line that has not come by then may be the one that could not be written
 END_S = 5  # promised: 0.2 s; less than an attempt's 9 s, after which it would end by itself
+WAITER_S = 10 * MOST_S  # a waiter's own limit is never what ends it
 C_LIBRARY = 127  # the status with which its start-up code gives up
 END = r"tmpdump\.(ready|missing|failed)"
-WAIT_OK, WAIT_FAILED, WAIT_NONE = 0, (1, 4, 5), 3
+# The statuses of `tmpdump wait`; one that ran out of time or was told wrongly is neither.
+WAIT_OK, WAIT_ERRORS = 0, (1, 3, 4, 5)
+TIMED_OUT = "was not ready at"
+DAEMON_ENDED = "the daemon of '[^\n]*' ended before|no manifest at '"
+SHUT_DOWN = "the environment shut down before"
 
 
 class Wrong(AssertionError):
@@ -44,41 +57,48 @@ class Wrong(AssertionError):
 
 
 class Sweep:
-    """Runs of the extension against one origin and one Extensions API, each over a destination of its own."""
+    """Runs of the extension by one scenario and with an Extensions API of its own, each over another destination."""
 
-    def __init__(self, test, wanted):
-        self.test, self.wanted = test, wanted
-        self.endpoint = test.start_origin().endpoint
+    def __init__(self, test, scenario, number=0):
+        self.test, self.scenario = test, scenario
+        self.folder = test.folder / f"sweep-{scenario.name.replace(' ', '-')}-{number}"
+        self.folder.mkdir()
         self.waiter = None
         self.api = test.start_api(REGISTERED, on_register=self._registering)
         self.runs = 0
 
     def _registering(self):
         """The manifest is there: somebody waits for all from now on."""
-        self.waiter = self._wait(MOST_S)
+        self.waiter = self._wait()
 
-    def _wait(self, limit_s):
+    def _wait(self):
         return subprocess.Popen([case.build / "bin" / "tmpdump", "wait", "--dest", str(self.destination), "--timeout",
-                                 str(limit_s)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                                 str(WAITER_S)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def new_destination(self):
+        """In the state that the scenario begins with."""
         self.runs += 1
-        self.destination = self.test.folder / f"run-{self.runs}"
+        self.destination = self.folder / f"run-{self.runs}"
         self.destination.mkdir()
+        self.before, self.generation = {}, 0
+        self.scenario.prepare(self)
+        self.before = archives.found(self.destination)
+        if self.before:
+            self.generation = self.manifest().generation
 
     def drop_destination(self):
-        for parent, _, _ in os.walk(self.destination):
-            os.chmod(parent, 0o700)
-        shutil.rmtree(self.destination)
+        case.remove(self.destination)
 
-    def start(self, call="all", nth=0, what="0", endpoint=None, **variables):
+    def start(self, call="all", nth=0, what="0", **variables):
+        if self.waiter and self.waiter.returncode is None:  # Lambda heard of the last one only after its end
+            self.heard(self.waiter)
         self.waiter = None
-        self.report = self.test.folder / "calls"
+        self.report = self.folder / "calls"
         self.report.unlink(missing_ok=True)
         self.api.start_over()
+        settings = {"TMPDUMP_DEST": str(self.destination), "TMPDUMP_CONNECTIONS": "2", **self.scenario.settings, **variables}
         self.prefetch = case.Prefetch(
-            self.test.settings(self.api, endpoint or self.endpoint, TMPDUMP_DEST=str(self.destination), TMPDUMP_CONNECTIONS="2",
-                               **variables),
+            self.test.settings(self.api, self.scenario.endpoint, **settings),
             arguments=[call, str(nth), str(what), str(self.report), str(case.build / "bin" / "tmpdump-prefetch"),
                        "/opt/extensions/tmpdump-prefetch"], program=case.build / "bin" / "fault_injector")
         self.test.addCleanup(self.prefetch.kill)
@@ -92,9 +112,10 @@ class Sweep:
         if not prefetch.log.ended and (self.is_ready(prefetch.log) or prefetch.log.has("tmpdump.missing")):
             self.shut_down(prefetch)
         status = prefetch.status(MOST_S)  # after a failure it tells Lambda, and ends
+        waited = self.end_others()
         if time.monotonic() - begin > MOST_S:
             raise Wrong(f"took more than {MOST_S} s: " + "".join(f"\n{line.at - begin:.2f} {line.text}" for line in prefetch.log.lines))
-        return status, prefetch.log, self.end_others()
+        return status, prefetch.log, waited
 
     def run_until(self, said, end, *fault, **variables):
         """The same of one that has `said` something, or has ended, and then gets `end`: it has END_S for it."""
@@ -116,22 +137,37 @@ class Sweep:
                 if not log.ended:
                     raise Wrong(f"no {pattern} after {MOST_S} s: {log.text()}") from None
 
+    def manifest(self):
+        """None: there is none."""
+        try:
+            return case.manifest.read(self.destination / ".tmpdump" / "manifest")
+        except FileNotFoundError:
+            return None
+
     def is_ready(self, log):
         """By what it told its log, or what it told its clients."""
-        path = self.destination / ".tmpdump" / "manifest"
-        return log.has("tmpdump.ready") or path.exists() and case.manifest.read(path).state == case.manifest.READY
+        manifest = self.manifest()
+        told = manifest and manifest.generation > self.generation and manifest.state == case.manifest.READY
+        return bool(log.has("tmpdump.ready") or told)
+
+    def is_untouched(self):
+        """The predecessor's archive is what clients are told of, and it is there."""
+        manifest = self.manifest()
+        return bool(self.generation and manifest and manifest.generation == self.generation)
 
     def end_others(self):
-        """How the waiter ended; None: there was none."""
-        waited = None
-        if self.waiter:
-            try:
-                _, said = self.waiter.communicate(timeout=MOST_S)
-            except subprocess.TimeoutExpired:
-                self.waiter.kill()
-                raise Wrong("somebody still waits") from None
-            waited = self.waiter.returncode, said
-        return waited
+        """How the waiter ended, now that the daemon has; None: there was none."""
+        return self.heard(self.waiter) if self.waiter else None
+
+    def heard(self, waiter):
+        """(status, what it said), soon."""
+        try:
+            _, said = waiter.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            waiter.kill()
+            waiter.communicate()
+            raise Wrong(f"somebody still waits {END_S} s after the end") from None
+        return waiter.returncode, said
 
     def shut_down(self, prefetch):
         """As Lambda does; by a signal where that is not heard, because the connection on which it waits is the fault."""
@@ -151,47 +187,68 @@ class Sweep:
             counted[name] = counted.get(name, 0) + int(count)
         return counted
 
-    def difference(self, partial):
-        return archives.difference(archives.found(self.destination), self.wanted, partial)
+    def difference(self, ready):
+        """Until it is ready, each path is what it was before or what it will be."""
+        found, wanted = archives.found(self.destination), self.scenario.wanted
+        if ready:
+            return archives.difference(found, wanted)
+        if self.is_untouched():
+            return archives.difference(found, self.before)
+        new = {path: entry for path, entry in found.items() if entry != self.before.get(path)}
+        return archives.difference(new, wanted, partial=True)
+
+    def check_told(self, code, said, log, killed):
+        """A waiter's end when the daemon did not come to its good one: the daemon's reason, or that it died."""
+        if self.is_untouched() and code == WAIT_OK:
+            return  # it waited for what the predecessor brought
+        if code not in WAIT_ERRORS or not re.fullmatch("tmpdump: error: [^\n]+\n", said) or TIMED_OUT in said:
+            raise Wrong(f"it failed, but who waited heard {code}: {said!r}")
+        manifest = self.manifest()
+        if killed or not manifest or manifest.state != case.manifest.FAILED:
+            told = re.search(DAEMON_ENDED, said)
+        else:
+            reasons = [event["message"] for name in ("failed", "missing") for event in log.objects(f"tmpdump.{name}")]
+            told = manifest.reason in said and (manifest.reason in reasons or SHUT_DOWN in said or not reasons)
+        if not told:
+            raise Wrong(f"who waited heard {code}: {said!r}, which is not why: {log.text()}")
 
     def check(self, status, log, waited, killed=False, asked=False):
         """Promises a, b and c after one run, whatever befell it; asked: a signal or SHUTDOWN may have ended it. The outcome,
         a word of the table.
         """
         ready = self.is_ready(log)
-        if wrong := self.difference(partial=not ready):
-            raise Wrong(f"the tree: {wrong}")
-        after = self._wait(MOST_S)
-        said = after.communicate(timeout=MOST_S)[1]
-        if ready:
-            if waited and waited[0] != WAIT_OK or after.returncode != WAIT_OK:
-                raise Wrong(f"it is ready, but who waited heard {waited}, then {said}")
-        else:
-            for code, text in [waited or (1, ":"), (after.returncode, said)]:
-                if code == WAIT_OK or ":" not in text or "\n" in text.strip():
-                    raise Wrong(f"it failed, but who waited heard {code}: {text!r}")
+        if wrong := self.difference(ready):
+            raise Wrong(f"the tree: {wrong}: {log.text()}")
+        for code, said in filter(None, (waited, self.heard(self._wait()))):
+            if not ready:
+                self.check_told(code, said, log, killed)
+            elif code != WAIT_OK:
+                raise Wrong(f"it is ready, but who waited heard {code}: {said!r}")
         if killed or ready:
             return READY if ready else KILLED
         if status == C_LIBRARY and log.has("^: error while loading"):
             return NO_START  # before a single instruction of ours; it says what it could not do
         if status > 100:
             raise Wrong(f"ended by signal {status - 128}: {log.text()}")
-        reasons = log.all(r'tmpdump\.(failed|missing)"|^tmpdump-prefetch: error: ')
+        if log.has("tmpdump.missing"):
+            raise Wrong(f"a failure on this machine is not a missing archive: {log.text()}")
         if asked and status == 0:
             return ENDED
-        if not reasons:
+        if status == 0 or not log.has(r'tmpdump\.failed"|^tmpdump-prefetch: error: '):
             raise Wrong(f"status {status} without a reason: {log.text()!r}")
-        tolerated = log.has("tmpdump.missing")
-        if (status == 0) != tolerated:
-            raise Wrong(f"status {status} with {reasons[0].text}")
         return TOLD
 
+    def complete(self, **variables):
+        """A start with nothing in its way, to its good end; its log."""
+        status, log, waited = self.run("prctl", **variables)  # few: nothing is slowed
+        if status != 0 or not log.has("tmpdump.ready") or waited != (WAIT_OK, ""):
+            raise Wrong(f"nothing is in its way, but: status {status}: {waited}: {log.text()}")
+        return log
+
     def recover(self):
-        """A start with nothing in its way, over what the last one left."""
-        status, log, waited = self.run("prctl")  # few: nothing is slowed
-        if status != 0 or not log.has("tmpdump.ready"):
-            raise Wrong(f"the next start: status {status}: {log.text()}")
-        if self.check(status, log, waited) != READY:
+        """The next start, over what the last one left."""
+        log = self.complete()
+        if self.check(0, log, None) != READY:
             raise Wrong("the next start is not ready")
         if left := set(os.listdir(self.destination / ".tmpdump")) - {"manifest", "lock"}:
             raise Wrong(f"left over: {left}")

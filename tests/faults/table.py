@@ -6,20 +6,23 @@ from collections import Counter
 
 MARK = "<!-- written by tests/faults_test.py --docs -->\n"
 READY, TOLD, NO_START, KILLED, ENDED, WRONG = "ready", "fails", "not started", "killed", "ended", "wrong"
-COLUMNS = ("call", "fault", "then", "places", "runs", READY, TOLD, NO_START, KILLED, ENDED, WRONG)
+COLUMNS = ("start", "call", "fault", "then", "places", "runs", READY, TOLD, NO_START, KILLED, ENDED, WRONG)
+TEXTS = 4  # of them
 NAMES = {"kill": "SIGKILL instead", "hold": "hangs", "short": "half is written", errno.EOPNOTSUPP: "EOPNOTSUPP"}  # it has two
 
 
 def fault_name(what):
+    if str(what).endswith("+"):
+        return fault_name(what[:-1]) + " from then on"
     return NAMES.get(what) or errno.errorcode[int(what)]
 
 
 class Table:
     def __init__(self):
-        self.rows = {}  # call: (faults in order, places, outcomes)
+        self.rows = {}  # (start, call, what is done then): (faults in order, places, outcomes)
 
-    def add(self, call, nth, what, then, outcome):
-        faults, places, outcomes = self.rows.setdefault((call, then), ({}, set(), Counter()))
+    def add(self, start, call, nth, what, then, outcome):
+        faults, places, outcomes = self.rows.setdefault((start, call, then), ({}, set(), Counter()))
         faults[fault_name(what)] = None
         places.add(nth)
         outcomes[outcome] += 1
@@ -27,16 +30,17 @@ class Table:
     def lines(self):
         total = Counter()
         yield "| " + " | ".join(COLUMNS) + " |"
-        yield "|---|---|---|" + "---:|" * (len(COLUMNS) - 3)
-        for (call, then), (faults, places, outcomes) in self.rows.items():
+        yield "|" + "---|" * TEXTS + "---:|" * (len(COLUMNS) - TEXTS)
+        for (start, call, then), (faults, places, outcomes) in self.rows.items():
             total += outcomes
-            yield self.line("any" if call == "all" else call, ", ".join(faults), then, len(places), outcomes)
-        yield self.line("**sum**", "", "", 0, total)
+            name = "any" if call == "all" else call.replace(",", ", ")
+            yield self.line(start, name, ", ".join(faults), then, len(places), outcomes)
+        yield self.line("**sum**", "", "", "", 0, total)
 
     @staticmethod
-    def line(call, faults, then, places, outcomes):
-        counts = [places, sum(outcomes.values()), *(outcomes[name] for name in COLUMNS[5:])]
-        return f"| {call} | {faults} | {then} | " + " | ".join(str(count) if count else "" for count in counts) + " |"
+    def line(start, call, faults, then, places, outcomes):
+        counts = [places, sum(outcomes.values()), *(outcomes[name] for name in COLUMNS[TEXTS + 2:])]
+        return f"| {start} | {call} | {faults} | {then} | " + " | ".join(str(count) if count else "" for count in counts) + " |"
 
     def write(self, path):
         head = path.read_text().partition(MARK)[0]
@@ -44,6 +48,6 @@ class Table:
 
 
 def documented(path):
-    """{call: names of its faults} of the written table, without what is done then."""
-    rows = re.findall(r"^\| ([\w-]+) \| ([^|]+) \|  \| ", path.read_text().partition(MARK)[2], re.MULTILINE)
-    return {call: faults.split(", ") for call, faults in rows}
+    """{(start, call): names of its faults} of the written table, without what is done then."""
+    rows = re.findall(r"^\| ([^|]*) \| ([\w-]+) \| ([^|]+) \|  \| ", path.read_text().partition(MARK)[2], re.MULTILINE)
+    return {(start, call): faults.split(", ") for start, call, faults in rows}
