@@ -263,10 +263,10 @@ TEST_CASE("a directory has its own mode, also when a file in it comes at the sam
 TEST_CASE("removed is what was made: that file, an empty directory, and nothing through a symlink") {
   const ScratchDirectory scratch;
   const auto destination = open_ok(scratch, GENERATE(PathLookup::best, PathLookup::walk));
-  const auto inode = [&](const std::string& path) {
+  const auto identity = [&](const std::string& path) {
     struct stat status {};
     REQUIRE(::lstat(scratch.path(path).c_str(), &status) == 0);
-    return static_cast<std::uint64_t>(status.st_ino);
+    return Identity{status.st_ino, status.st_mtim.tv_sec * 1'000'000'000 + status.st_mtim.tv_nsec};
   };
   REQUIRE(ok(put(destination, "lib/a.so", "a")));
   REQUIRE(ok(put(destination, "lib/b.so", "b")));
@@ -274,21 +274,24 @@ TEST_CASE("removed is what was made: that file, an empty directory, and nothing 
   scratch.make_directory("outside");
   scratch.write("outside/precious", "x");
   scratch.symlink("../outside", "dest/out");
-  const auto a = inode("dest/lib/a.so");
+  const auto a = identity("dest/lib/a.so");
+  auto written_again = identity("dest/lib/b.so");
+  --written_again.mtime_ns;
 
-  CHECK(ok(destination.remove("lib", 0))); // not empty
+  CHECK(ok(destination.remove("lib", {}))); // not empty
   CHECK(ok(destination.remove("lib/b.so", a)));
-  CHECK(ok(destination.remove("out/precious", inode("outside/precious"))));
-  CHECK(ok(destination.remove("../outside/precious", inode("outside/precious"))));
+  CHECK(ok(destination.remove("lib/b.so", written_again)));
+  CHECK(ok(destination.remove("out/precious", identity("outside/precious"))));
+  CHECK(ok(destination.remove("../outside/precious", identity("outside/precious"))));
   CHECK(ok(destination.remove("no/such/file", a)));
   CHECK(scratch.list("dest/lib") == std::vector<std::string>{"a.so", "b.so"});
   CHECK(scratch.exists("outside/precious"));
   CHECK_FALSE(scratch.exists("dest/no"));
 
-  CHECK(ok(destination.remove("link.so", inode("dest/link.so"))));
+  CHECK(ok(destination.remove("link.so", identity("dest/link.so"))));
   CHECK(ok(destination.remove("lib/a.so", a)));
-  CHECK(ok(destination.remove("lib/b.so", inode("dest/lib/b.so"))));
-  CHECK(ok(destination.remove("lib", 0)));
+  CHECK(ok(destination.remove("lib/b.so", identity("dest/lib/b.so"))));
+  CHECK(ok(destination.remove("lib", {})));
   CHECK_FALSE(scratch.exists("dest/link.so"));
   CHECK_FALSE(scratch.exists("dest/lib"));
 }

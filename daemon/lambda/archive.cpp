@@ -71,22 +71,23 @@ result<void> Archive::remove_what_is_gone(const std::optional<manifest::Previous
   std::unordered_map<std::string_view, bool> has; // path -> is a directory
   for (const auto& entry : directory.entries)
     has.emplace(entry.path, entry.kind == zip::Kind::directory);
-  std::map<std::string, std::uint64_t, std::greater<>> gone; // what is in a folder before the folder
+  std::map<std::string, output::Identity, std::greater<>> gone; // what is in a folder before the folder
   for (const auto& entry : previous->entries) {
     if (entry.state != TMPDUMP_ENTRY_PUBLISHED) continue;
     const bool was_directory = entry.listed.kind == zip::Kind::directory;
     const auto found = has.find(entry.listed.path);
     if (found != has.end() && found->second == was_directory) continue;
-    gone.emplace(entry.listed.path, entry.inode);
+    gone.emplace(entry.listed.path, output::Identity{entry.inode, entry.mtime_ns});
     // Folders without an entry, which are there for what is in them.
     for (std::size_t slash = entry.listed.path.rfind('/'); slash != std::string::npos && slash > 0;
          slash = entry.listed.path.rfind('/', slash - 1)) {
       std::string parent = entry.listed.path.substr(0, slash);
-      if (!has.contains(parent) || !has.at(parent)) gone.emplace(std::move(parent), 0);
+      if (!has.contains(parent) || !has.at(parent)) gone.emplace(std::move(parent), output::Identity{});
     }
   }
-  for (const auto& [path, inode] : gone)
-    if (const auto removed = destination_->remove(path, inode); !removed) return local(removed.error());
+  for (const auto& [path, identity] : gone) {
+    if (const auto removed = destination_->remove(path, identity); !removed) return local(removed.error());
+  }
   return {};
 }
 

@@ -104,7 +104,7 @@ result<void> Destination::make_symlink(std::string_view path, std::string_view t
   return moved;
 }
 
-result<void> Destination::remove(std::string_view path, std::uint64_t inode) const {
+result<void> Destination::remove(std::string_view path, const Identity& identity) const {
   if (!check_path(*directories_, path)) return {};
   const auto failed = [&]() -> result<void> {
     if (is_not_ours_to_remove(errno)) return {};
@@ -115,7 +115,11 @@ result<void> Destination::remove(std::string_view path, std::uint64_t inode) con
   struct stat status {};
   if (::fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) return failed();
   const bool is_directory = S_ISDIR(status.st_mode);
-  if (!is_directory && status.st_ino != inode) return {};
+  // As manifest::inspect() has it.
+  const auto mtime_ns =
+      static_cast<std::int64_t>(static_cast<std::uint64_t>(status.st_mtim.tv_sec) * 1'000'000'000U +
+                                static_cast<std::uint64_t>(status.st_mtim.tv_nsec));
+  if (!is_directory && (status.st_ino != identity.inode || mtime_ns != identity.mtime_ns)) return {};
   if (::unlinkat(place->directory, place->name.c_str(), is_directory ? AT_REMOVEDIR : 0) != 0)
     return failed();
   return {};

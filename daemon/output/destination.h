@@ -49,6 +49,12 @@ enum class PathLookup {
   walk, // component by component, as on kernels before 5.6 and under seccomp filters without openat2
 };
 
+// Of a file or symlink; an inode alone may be somebody else's file by now.
+struct Identity {
+  std::uint64_t inode = 0;
+  std::int64_t mtime_ns = 0; // since 1970
+};
+
 // Thread-safe after open(): all members are const and share only descriptors and an atomic counter.
 //
 // Paths are those of zip::Entry::path. What no archive entry may be called (absolute, with "." or "..", or
@@ -73,9 +79,9 @@ public:
   [[nodiscard]] result<void> make_directory(std::string_view path, mode_t mode) const;
   [[nodiscard]] result<void> make_symlink(std::string_view path,
                                           std::string_view target) const; // staged and renamed too
-  // A file or symlink that still has this inode, or a directory that is empty. Whatever else is there, or
+  // A file or symlink that still is this one, or a directory that is empty. Whatever else is there, or
   // nothing, is left alone. A failure: it may still be there.
-  [[nodiscard]] result<void> remove(std::string_view path, std::uint64_t inode) const;
+  [[nodiscard]] result<void> remove(std::string_view path, const Identity& identity) const;
   [[nodiscard]] result<std::uint64_t> free_space() const; // bytes available to us (statvfs f_bavail)
   // Removes DEST/.tmpdump/stage with all that is staged, and DEST/.tmpdump when it is empty: `tmpdump fetch`
   // leaves nothing of its own. The last call: nothing can be staged afterwards.
