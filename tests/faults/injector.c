@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -142,6 +143,9 @@ static int install_filter(const char* name) {
 static const struct call* find_call(const struct seccomp_data* data) {
   for (size_t i = 0; i < call_count; ++i) {
     if (calls[i].number != data->nr) continue;
+    // Only adding takes memory; a change does not fail (ep_modify() in fs/eventpoll.c), and Asio, which wakes
+    // its thread by one, rightly does not look.
+    if (data->nr == SYS_epoll_ctl && (int)data->args[1] != EPOLL_CTL_ADD) return NULL;
     if (calls[i].futex == 0) return &calls[i];
     const int operation = (int)data->args[1] & FUTEX_CMD_MASK;
     const int is_wait = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
