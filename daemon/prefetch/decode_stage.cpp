@@ -143,8 +143,8 @@ void DecodeStage::add(fetch::Piece piece) {
   }
 }
 
-void DecodeStage::set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination,
-                              std::uint64_t short_chain) {
+void DecodeStage::set_entries(const std::vector<const zip::Entry*>& entries,
+                              const output::Destination& destination, std::uint64_t short_chain) {
   std::unique_lock lock(state_->mutex);
   state_->entries_known = true;
   state_->short_chain = short_chain;

@@ -42,7 +42,7 @@ public:
   void add(fetch::Piece piece);
   // `entries` are sorted by local_header_offset; they and `destination` outlive the stage. Empty: ended at
   // once. `short_chain`: as fetch::PlanOptions has it.
-  void set_entries(std::vector<const zip::Entry*> entries, const output::Destination& destination,
+  void set_entries(const std::vector<const zip::Entry*>& entries, const output::Destination& destination,
                    std::uint64_t short_chain);
   // No piece will come any more. What still lacks bytes when all that came is decoded will never be whole:
   // the stage then ends with a failure instead of waiting.

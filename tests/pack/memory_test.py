@@ -35,10 +35,9 @@ class Memory(Story):
         command = [sys.executable, "-S", "-c", MEASURE, TMPDUMP, "fetch", *arguments, "--dest", self.folder / "out", "-q"]
         return int(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout) * 1024
 
-    def peak_of_fetch(self, *arguments):
+    def peak_of_fetch(self, *arguments, link=("--total-mbps", "600")):
         """Of the bucket's a.zip, over a link as slow as a function's: all connections are in the midst of it at once."""
-        with subprocess.Popen([ORIGIN, "--root", self.folder / "root", "--port", "0", "--total-mbps", "600"],
-                              stdout=subprocess.PIPE, text=True) as origin:
+        with subprocess.Popen([ORIGIN, "--root", self.folder / "root", "--port", "0", *link], stdout=subprocess.PIPE, text=True) as origin:
             self.addCleanup(origin.kill)
             url = origin.stdout.readline().split()[-1]
             peak = self.peak("s3://bucket/a.zip", "--endpoint", url, "--region", "us-east-1", "--no-sign-request", *arguments)
@@ -52,6 +51,21 @@ class Memory(Story):
                 file.write(os.urandom(3 * MIB // 2) + bytes(13 * MIB // 2))
         self.tmpdump("pack", "lib/libbig.so=.", "-o", self.bucket / "a.zip", "--level", 1, "-i", "*")
         self.assertLess(self.peak_of_fetch(), PROMISED)
+
+    def test_segments_that_hardly_compress(self):
+        """What is gathered of them counts as buffers do, and so do all together when they are decoded one after another."""
+        with open(self.write("lib/model.bin"), "wb") as file:
+            for _ in range(40):  # to 5 MiB of 8
+                file.write(os.urandom(5 * MIB) + bytes(3 * MIB))
+        self.tmpdump("pack", "lib/model.bin=.", "-o", self.bucket / "a.zip", "--level", 1)
+        self.assertLess(self.peak_of_fetch(link=("--connection-mbps", "480", "--total-mbps", "2400", "--first-byte-ms", "25")), PROMISED)
+
+    def test_what_does_not_compress(self):
+        with open(self.write("lib/noise.bin"), "wb") as file:
+            for _ in range(40):
+                file.write(os.urandom(8 * MIB))
+        self.tmpdump("pack", "lib/noise.bin=.", "-o", self.bucket / "a.zip", "--level", 1)
+        self.assertLess(self.peak_of_fetch(link=("--connection-mbps", "480", "--total-mbps", "2400", "--first-byte-ms", "25")), PROMISED)
 
     def test_many_entries_of_any_size(self):
         """An ordinary zip of 10,000 small files among large ones, twice the bound in all."""
