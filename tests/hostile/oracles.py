@@ -175,11 +175,18 @@ def versions():
         return " ".join(out.split()[:count])
     version = ctypes.CDLL(LIBZIP).zip_libzip_version
     version.restype = ctypes.c_char_p
-    # Debian's 3.11 has what came with 3.13: a look for entries that overlap.
-    zipfile_of = ("import sys, zipfile; print('Python %d.%d' % sys.version_info[:2],"
-                  " 'that looks for overlaps' if '_end_offset' in zipfile.ZipInfo.__slots__ else '')")
+    zipfile_of = "import platform, zipfile; print(zipfile.__file__, platform.python_version())"
+    source, python_version = first_words([PYTHON, "-I", "-c", zipfile_of], 2).split()
     return {"unzip": first_words(["unzip", "-v"], 2), "bsdtar": first_words(["bsdtar", "--version"], 2),
-            "zipfile": first_words([PYTHON, "-I", "-c", zipfile_of], 6), "libzip": "libzip " + version().decode()}
+            "zipfile": "Python " + (revision_of(source) or python_version), "libzip": "libzip " + version().decode()}
+
+
+def revision_of(file):
+    """The version of the package of Debian that brought it; "": none. A revision of 3.11.2 refuses what the one before took."""
+    if not shutil.which("dpkg-query"):
+        return ""
+    owner = subprocess.run(["dpkg-query", "-S", file], capture_output=True, text=True, check=False).stdout.partition(":")[0]
+    return subprocess.run(["dpkg-query", "-W", "-f", "${Version}", owner], capture_output=True, text=True, check=False).stdout if owner else ""
 
 
 # The two that are libraries: each entry is read, and put where its name says unless that leaves the destination.
