@@ -167,7 +167,7 @@ result<std::size_t> check_header(const ArchiveFile& archive, const zip::Entry& e
 }
 
 result<void> read_content(const ArchiveFile& archive, const zip::Entry& entry, const Sink& sink) {
-  const auto done = read_checked(archive, entry, sink);
+  auto done = read_checked(archive, entry, sink);
   if (!done && !done.error().message.starts_with("entry ")) { // as what zip/ says does
     return done.error().within("entry " + quote(entry.path));
   }

@@ -202,10 +202,11 @@ void add_version_links(Collected& collected, const Libraries& libraries,
       if (found != collected.items.end()) add(*found, name, quote(user.path) + " needs that name");
     }
   }
-  for (const auto& [name, stands_for] : wanted) {
+  for (const auto& [name, target] : wanted) {
     if (there.contains(name)) continue;
-    const auto found = std::find_if(collected.items.begin(), collected.items.end(),
-                                    [&](const Item& item) { return file_name(item.path) == stands_for; });
+    const auto found =
+        std::find_if(collected.items.begin(), collected.items.end(),
+                     [&stands_for = target](const Item& item) { return file_name(item.path) == stands_for; });
     if (found != collected.items.end()) add(*found, name, "the log loads it by that name");
   }
   collected.items.insert(collected.items.end(), std::make_move_iterator(links.begin()),

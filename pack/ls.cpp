@@ -66,6 +66,7 @@ result<std::vector<std::string>> read_needs(const ArchiveFile& archive, const zi
 
 void find_needed_by(std::vector<Row>& rows) {
   std::vector<manifest::ListedEntry> listed;
+  listed.reserve(rows.size());
   for (const Row& row : rows)
     listed.push_back({.path = row.entry.path, .kind = row.entry.kind});
   const manifest::Dependencies dependencies(listed);

@@ -42,6 +42,7 @@ result<Plan> make_plan(const RefineArguments& arguments, const ArchiveFile& arch
     TMPDUMP_TRY(profile, read_profile(*arguments.profile));
   }
   std::vector<std::string> paths;
+  paths.reserve(wanted.size());
   for (const std::size_t i : wanted)
     paths.push_back(plan.rows[i].entry.path);
   const Order order = order_by(profile, paths);

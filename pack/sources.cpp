@@ -190,7 +190,7 @@ result<void> Collector::add_tree(const std::string& place, const std::string& fo
     if (wanted(empty)) TMPDUMP_CHECK(put(std::move(empty)));
   }
   for (const std::string& name : names)
-    TMPDUMP_CHECK(add_path(joined(place, name), folder + "/" + name, false));
+    TMPDUMP_CHECK(add_path(joined(place, name), joined(folder, name), false));
   return {};
 }
 
@@ -309,7 +309,7 @@ result<void> Collector::add_class_path() {
 result<void> Collector::add_jars_of(const std::string& folder) {
   TMPDUMP_TRY(const auto names, names_in(folder));
   for (const std::string& name : names) {
-    if (is_jar(name)) TMPDUMP_CHECK(add_jar("lib", folder + "/" + name));
+    if (is_jar(name)) TMPDUMP_CHECK(add_jar("lib", joined(folder, name)));
   }
   return {};
 }

@@ -32,6 +32,7 @@ void tell_the_story(DestinationFixture& destination, manifest::Writer& writer, b
     writer.set_listing(last ? "\"2\"" : "\"1\"", destination.listing()).value();
     std::atomic<int> next{0};
     std::vector<std::thread> publishing;
+    publishing.reserve(publishers);
     for (int i = 0; i < publishers; ++i) {
       publishing.emplace_back([&] {
         for (int file = next++; file < (last ? files : files / 2); file = next++)
@@ -60,6 +61,7 @@ TEST_CASE("hundreds of threads wait with one client while it is listed, publishe
   Client client(destination);
   std::atomic<int> good{0};
   std::vector<std::thread> waiting;
+  waiting.reserve(threads);
   for (int i = 0; i < threads; ++i) {
     waiting.emplace_back([&, i] {
       static_cast<void>(client.is_there(name_of(i + 1)));
@@ -87,6 +89,7 @@ TEST_CASE("hundreds of threads hear of a failure") {
   Client client(destination);
   std::atomic<int> told{0};
   std::vector<std::thread> waiting;
+  waiting.reserve(threads);
   for (int i = 0; i < threads; ++i) {
     waiting.emplace_back([&, i] {
       const int code = i % 2 == 0 ? client.wait() : client.wait_file(name_of(i));
@@ -111,6 +114,7 @@ TEST_CASE("hundreds of threads wait in the preload shim") {
   auto writer = destination.start();
   std::atomic<int> there{0};
   std::vector<std::thread> waiting;
+  waiting.reserve(threads);
   for (int i = 0; i < threads; ++i) {
     waiting.emplace_back([&, i] {
       const std::string path = std::string(place) + "/" + name_of(i);

@@ -65,10 +65,12 @@ result<Directory> choose_variants(Directory directory, CpuLevel level) {
       const bool is_best = found != best.end() && found->second == variants[i]->level;
       if (!is_best || entry.kind == Kind::directory) continue;
       entry.path = path;
-    } else if (found != best.end() && entry.kind != Kind::directory) {
-      continue; // a variant takes its place
-    } else if (entry.kind == Kind::directory && (entry.path + '/').ends_with('/' + std::string(folder))) {
-      continue; // made when something is in it
+    } else {
+      const bool replaced = found != best.end() && entry.kind != Kind::directory; // by a variant
+      // Made when something is in it.
+      const bool is_folder =
+          entry.kind == Kind::directory && (entry.path + '/').ends_with('/' + std::string(folder));
+      if (replaced || is_folder) continue;
     }
     if (entry.kind == Kind::file) chosen.size += entry.size; // a part of a sum that has been checked
     chosen.entries.push_back(std::move(entry));
