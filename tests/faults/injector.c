@@ -10,7 +10,7 @@
 //   ended
 // The kernel asks this process before each such call (seccomp's user notification), so that the program is
 // the one that is released: static, and with its own threads.
-#define _GNU_SOURCE
+#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): the libc's
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>

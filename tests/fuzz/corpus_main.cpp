@@ -24,7 +24,7 @@ std::size_t run_folder(const std::filesystem::path& folder, Target target) {
     std::ifstream in(file.path(), std::ios::binary);
     const std::vector<char> bytes((std::istreambuf_iterator<char>(in)), {});
     // A copy of its own size: reading behind it is seen by a sanitizer.
-    std::fprintf(stderr, "%s\n", file.path().c_str());
+    (void)std::fprintf(stderr, "%s\n", file.path().c_str());
     target(Input(std::as_bytes(std::span(bytes.data(), bytes.size()))));
     target(Input(std::as_bytes(std::span(bytes.data(), bytes.size() / 2))));
     ++count;
@@ -43,7 +43,7 @@ Registration::Registration(const char* name, Target target) {
 int main(int count, char** arguments) {
   using namespace tmpdump::fuzz;
   if (count != 2) {
-    std::fprintf(stderr, "usage: %s CORPUS\n", arguments[0]);
+    (void)std::fprintf(stderr, "usage: %s CORPUS\n", arguments[0]);
     return 2;
   }
   std::size_t files = 0;

@@ -24,7 +24,7 @@ namespace tmpdump::fuzz {
 // A promise: broken, it ends the run as a crash does, and libFuzzer keeps the input.
 inline void require(bool holds, std::string_view promise) {
   if (holds) return;
-  std::fprintf(stderr, "broken promise: %.*s\n", static_cast<int>(promise.size()), promise.data());
+  (void)std::fprintf(stderr, "broken promise: %.*s\n", static_cast<int>(promise.size()), promise.data());
   std::abort();
 }
 

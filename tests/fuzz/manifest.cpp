@@ -61,9 +61,9 @@ void known(int code) {
 }
 
 void ask_all(tmpdump_client& client, const std::string& folder) {
-  const std::string absolute = folder + "/lib/a.so", below = folder + "/lib/../link/x", own = folder;
+  const std::string absolute = folder + "/lib/a.so", below = folder + "/lib/../link/x";
   for (const char* path : {"lib/a.so", "lib/b.so", "lib", "link", "link/a.so", "absent", absolute.c_str(),
-                           below.c_str(), own.c_str(), ".", "a/../../x"}) {
+                           below.c_str(), folder.c_str(), ".", "a/../../x"}) {
     for (const auto use : {TMPDUMP_USE_NAME, TMPDUMP_USE_FILE, TMPDUMP_USE_LIST, TMPDUMP_USE_LOAD})
       known(tmpdump_client_wait_use(&client, path, use, 0));
     known(tmpdump_client_holds(&client, path));
