@@ -231,6 +231,7 @@ std::vector<Missing> find_missing(const std::vector<Item>& items, const Librarie
     }
   }
   std::vector<Missing> sorted;
+  sorted.reserve(missing.size());
   for (auto& [name, entry] : missing)
     sorted.push_back(std::move(entry));
   return sorted;

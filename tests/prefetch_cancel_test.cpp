@@ -51,9 +51,9 @@ TEST_CASE("cancelled while the server is silent") {
   pipeline.holds(archive);
   pipeline.s3.schedule(silence);
   pipeline.settings.hedge.enabled = GENERATE(false, true);
+  const bool before_requests = silence.connect == ConnectFault::stall; // whose requests never arrive
   CHECK_FALSE(pipeline.fetch_and_cancel_after([&] {
-    // Who is stalled at connect sends no request that arrives.
-    if (silence.connect == ConnectFault::stall) {
+    if (before_requests) {
       pipeline.s3.wait_for_connections(1);
     } else {
       pipeline.s3.wait_for_arrived(3, ample);

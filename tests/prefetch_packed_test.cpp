@@ -107,7 +107,8 @@ TEST_CASE("an entry's parts cover its region and its bytes") {
   CHECK((parts[0].begin == 1'000 && parts[0].end == 1'140 && parts[0].first && !parts[0].last));
   CHECK((parts[1].begin == 1'140 && parts[1].end == 1'340 && !parts[1].first && !parts[1].last));
   CHECK((parts[2].begin == 1'340 && parts[2].end == entry.region_end && !parts[2].first && parts[2].last));
-  CHECK((parts[0].offset == 0 && parts[1].offset == segment && parts[2].offset == 2 * segment));
+  CHECK(
+      (parts[0].offset == 0 && parts[1].offset == segment && parts[2].offset == std::uint64_t{2} * segment));
   CHECK((parts[0].size == segment && parts[1].size == segment && parts[2].size == 5));
 }
 

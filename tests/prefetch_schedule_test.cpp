@@ -74,8 +74,8 @@ void on_end(int signal) {
 }
 
 void prepare_last_words() {
-  std::signal(SIGALRM, on_end);
-  std::signal(SIGABRT, on_end);
+  (void)std::signal(SIGALRM, on_end);
+  (void)std::signal(SIGABRT, on_end);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   __sanitizer_set_death_callback(say_last_words);
 #endif

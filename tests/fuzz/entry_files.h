@@ -78,8 +78,8 @@ public:
       running.erase(running.begin() + static_cast<std::ptrdiff_t>(turn));
     }
     require(published == 1, "the last part publishes");
-    return {}; // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): what `running` owned goes with it
-  }
+    return {};
+  } // NOLINT(clang-analyzer-cplusplus.NewDeleteLeaks): what `running` owned goes with it
 
   // What is there under the name; nothing: there is none. Removed afterwards.
   std::optional<std::string> take(const std::string& name) {
