@@ -92,11 +92,11 @@ TEST_CASE("a server that gives only a few bytes an answer is milked patiently") 
 TEST_CASE("answers that S3 asks to be repeated are") {
   Pipeline pipeline;
   pipeline.holds(library_zip());
-  const Fault what = GENERATE(as<Fault>{}, fault::slow_down(), fault::internal_error(),
-                              fault::too_many_requests(), fault::request_timeout(), fault::error_in_200(),
-                              fault::garbage(), fault::wrong_content_range(), fault::wrong_content_length(-7),
-                              fault::wrong_content_length(7), fault::multipart(), fault::chunked(), fault::gzip(),
-                              fault::error(504, "GatewayTimeout"), fault::remove_header("Content-Range"));
+  const Fault what = GENERATE(
+      as<Fault>{}, fault::slow_down(), fault::internal_error(), fault::too_many_requests(),
+      fault::request_timeout(), fault::error_in_200(), fault::garbage(), fault::wrong_content_range(),
+      fault::wrong_content_length(-7), fault::wrong_content_length(7), fault::multipart(), fault::chunked(),
+      fault::gzip(), fault::error(504, "GatewayTimeout"), fault::remove_header("Content-Range"));
   INFO(what.name);
   Fault twice = what;
   twice.when = {.every = 3, .count = 2};

@@ -39,8 +39,9 @@ constexpr milliseconds give_up_on_range{600};
 constexpr std::chrono::seconds in_time{30};
 // And then it hangs.
 constexpr unsigned patience = 60; // seconds
-// At one range that brings nothing, of all schedules; without a clock. Pauses of 4 ms on average, at least, fill
-// give_up_on_range with some 150, hedges bring the most of 10,000 schedules to 214. Ten times the limit: 1,500.
+// At one range that brings nothing, of all schedules; without a clock. Pauses of 4 ms on average, at least,
+// fill give_up_on_range with some 150, hedges bring the most of 10,000 schedules to 214. Ten times the limit:
+// 1,500.
 constexpr std::uint64_t most_attempts = 600;
 
 Archive random_archive(Dice& dice, std::uint64_t variant) {
@@ -69,8 +70,8 @@ void say_last_words() {
 
 void on_end(int signal) {
   say_last_words();
-  std::signal(signal, SIG_DFL);
-  std::raise(signal);
+  (void)std::signal(signal, SIG_DFL);
+  (void)std::raise(signal);
 }
 
 void prepare_last_words() {
@@ -83,7 +84,7 @@ void prepare_last_words() {
 
 struct Story {
   std::string told;
-  std::string end; // "the tree", or the error's name
+  std::string end;            // "the tree", or the error's name
   std::uint64_t attempts = 0; // at the range that was asked for most often
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Preloaded: CLOCK_MONOTONIC runs ahead by as many nanoseconds as stand in the file that CLOCK_JUMP names,
 // which may change at any time. So a snapshot's copy finds the clock when it is restored.
-#define _GNU_SOURCE
+#define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): the libc's
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>

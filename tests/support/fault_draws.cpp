@@ -72,10 +72,9 @@ std::vector<Draw> transport_draws() {
       {"garbage", [](Dice&) { return fault::garbage(); }},
       {"connect",
        [](Dice& d) {
-         return fault::at_connect(
-             d.one_of<ConnectFault>({ConnectFault::reset, ConnectFault::close, ConnectFault::stall,
-                                     ConnectFault::garbage, ConnectFault::tls_alert,
-                                     ConnectFault::alert_after_handshake}));
+         return fault::at_connect(d.one_of<ConnectFault>(
+             {ConnectFault::reset, ConnectFault::close, ConnectFault::stall, ConnectFault::garbage,
+              ConnectFault::tls_alert, ConnectFault::alert_after_handshake}));
        }},
       {"handshake",
        [](Dice& d) {

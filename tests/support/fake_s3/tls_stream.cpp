@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // TLS over memory BIOs: OpenSSL does the records, the socket stays ours, so that a fault can cut it anywhere.
 #include "support/fake_s3/stream.h"
-
 #include "support/fake_s3_fault.h"
 
 #include <boost/asio/as_tuple.hpp>
