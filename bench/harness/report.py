@@ -6,7 +6,6 @@ import datetime
 import json
 import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
@@ -233,6 +232,7 @@ def write_all(folder, name, data, cache):
 
 def save(name, data, cache):
     """Under its date into bench/results/, and its picture where the README shows it."""
-    written = write_all(RESULTS, f"{data['machine']['date'][:10]}-{name}", data, cache)
-    shutil.copyfile(written[-1], RESULTS / f"{name}.svg")
-    return written
+    dated = f"{data['machine']['date'][:10]}-{name}"
+    written = write_all(RESULTS, dated, data, cache)
+    (RESULTS / f"{dated}.html").unlink()  # plots.py makes it of the JSON again
+    return written[:1] + [(RESULTS / f"{dated}.svg").rename(RESULTS / f"{name}.svg")]

@@ -39,11 +39,12 @@ struct ChunkPool::State {
   bool someone_waits = false;
   bool closed = false;
 
+  [[nodiscard]] std::size_t kept_chunks() const { return static_cast<std::size_t>(kept) / chunk_size; }
+
   std::unique_ptr<std::byte[]> take(std::uint64_t order) {
     const std::lock_guard lock(mutex);
     const std::size_t available = free_chunks.size() + (limit - made);
-    const auto spoken_for = reserved + static_cast<std::size_t>(kept) / chunk_size;
-    if (available == 0 || (available <= spoken_for && order > head)) {
+    if (available == 0 || (available <= reserved + kept_chunks() && order > head)) {
       someone_waits = true;
       return nullptr;
     }
@@ -59,7 +60,7 @@ struct ChunkPool::State {
   // Any thread. True: a waiter should look again.
   bool give_back(std::unique_ptr<std::byte[]> memory) {
     const std::lock_guard lock(mutex);
-    if (made + static_cast<std::size_t>(kept) / chunk_size > limit) {
+    if (made + kept_chunks() > limit) {
       memory.reset(); // its place is taken
       --made;
     } else {

@@ -27,12 +27,11 @@ using ChunkPtr = std::shared_ptr<Chunk>;
 inline constexpr std::size_t chunk_size = 256U << 10U;
 
 // Back-pressure without deadlock:
-// 1. at most `budget` bytes of chunks exist; who gets none waits, its connection is not read, TCP slows the
-// sender;
-// 2. the last `reserved` chunks go only to the head: the incomplete range that comes first in the plan. All
-// data
-//    before it have been received, so what it brings can be decoded and freed at once, and the head never
-//    stops;
+// 1. at most `budget` bytes of chunks exist; who gets none waits, its connection is not read, TCP slows
+//    the sender;
+// 2. the last `reserved` chunks go only to the head: the incomplete range that comes first in the plan.
+//    All data before it have been received, so what it brings can be decoded and freed at once, and the
+//    head never stops;
 // 3. what decoders keep of chunks that they gave back counts against the budget for everybody but the head.
 // Thread safety: chunks may be dropped, and keep() called, by any thread; everything else on the network
 // thread.

@@ -25,7 +25,6 @@ struct Task {
   std::uint64_t next = 0; // archive offset of the byte that the stream wants next
   // By offset, for pieces that came before their predecessors. Empty most of the time.
   std::map<std::uint64_t, fetch::Piece> waiting;
-  std::size_t kept = 0; // bytes, by the stream
   bool queued_or_running = false;
   bool done = false;
 
@@ -89,7 +88,6 @@ struct DecodeStage::State {
   void run(unsigned number);
   result<bool> work_on(Task& task, std::unique_lock<std::mutex>& lock, MutableBytes scratch);
   result<void> complete(Task& task);
-  void note_kept(Task& task);
 };
 
 DecodeStage::DecodeStage(unsigned threads, Callbacks callbacks, Trace* trace)
@@ -252,8 +250,9 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
       if (!task.stream)
         task.stream = std::make_unique<PartStream>(*task.entry, task.part, std::move(task.output));
       if (hurry) task.stream->hurry();
+      const auto kept = static_cast<std::int64_t>(task.stream->kept());
       fed = task.stream->feed(piece.bytes, scratch);
-      note_kept(task);
+      if (callbacks.kept) callbacks.kept(static_cast<std::int64_t>(task.stream->kept()) - kept);
       piece = {}; // frees the chunk for the network
       if (fed && *fed) {
         if (auto completed = complete(task); !completed) fed = completed.error();
@@ -276,14 +275,6 @@ result<bool> DecodeStage::State::work_on(Task& task, std::unique_lock<std::mutex
     return Failure{Errc::bad_archive, "entry '" + printable(task.entry->path) + "': cut short"};
   }
   return false;
-}
-
-// Without the lock.
-void DecodeStage::State::note_kept(Task& task) {
-  const std::size_t now = task.stream->kept();
-  if (callbacks.kept && now != task.kept)
-    callbacks.kept(static_cast<std::int64_t>(now) - static_cast<std::int64_t>(task.kept));
-  task.kept = now;
 }
 
 // Without the lock; the stream is complete.
