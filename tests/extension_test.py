@@ -231,6 +231,29 @@ class FailureTest(StoryTest):
                 self.assertEqual(code, FAILED)
                 self.assertIn(name, reason)
 
+    def assert_not_tolerated(self, endpoint, name, **variables):
+        """What S3 was never asked says nothing about the archive. A file that is not there, and one that is empty."""
+        empty = self.folder / "empty"
+        empty.touch()
+        for file, error_type in (("/nonexistent/file", "Tmpdump.IO"), (str(empty), "Tmpdump.Usage")):
+            with self.subTest(file=file):
+                api = self.start_api()
+                prefetch = self.start(api, endpoint, **{name: file}, **variables)
+                prefetch.log.wait_for(r"tmpdump\.(missing|failed)", DEADLINE_S)
+                self.assertFalse(prefetch.log.has("tmpdump.missing"), prefetch.log.text())
+                self.assert_failure(prefetch, 1, error_type, name, file)
+                self.assert_report(api.wait_for(INIT_ERROR), error_type, name)
+
+    def test_a_bundle_that_is_not_there_is_no_missing_archive(self):
+        self.put_archive()
+        origin = self.start_origin(tls=True, ca_file=self.folder / "authority.pem")
+        self.assert_not_tolerated(origin.endpoint, "AWS_CA_BUNDLE")
+
+    def test_a_token_file_that_is_not_there_is_no_missing_archive(self):
+        self.assert_not_tolerated("http://127.0.0.1:1", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", AWS_ACCESS_KEY_ID=None,
+                                  AWS_SECRET_ACCESS_KEY=None,
+                                  AWS_CONTAINER_CREDENTIALS_FULL_URI="http://127.0.0.1:1/credentials")
+
     def corrupt(self):
         self.put_archive()
         content = bytearray(self.archive.read_bytes())

@@ -88,7 +88,7 @@ result<std::unique_ptr<Trust>> Trust::load(const std::string& ca_bundle, std::st
   }
   trust->has_fallback_ = false;
   if (::access(ca_bundle.c_str(), R_OK) != 0) {
-    return system_failure("AWS_CA_BUNDLE: open '" + printable(ca_bundle) + "'", errno);
+    return local(system_failure("AWS_CA_BUNDLE: open '" + printable(ca_bundle) + "'", errno));
   }
   errno = 0;
   if (!add_file(trust->primary_.get(), ca_bundle)) {
