@@ -86,6 +86,13 @@ class WorkflowsTest(unittest.TestCase):
         text = (ROOT / ".github/workflows/ci.yml").read_text()
         self.assertRegex(text, r"\n  schedule:\n    - cron: ")
 
+    def test_a_tag_is_delivered_beside_main(self):
+        """GitHub keeps one pending run a group: a tag that waited in main's would be cancelled by the next merge, silently."""
+        text = (ROOT / ".github/workflows/delivery.yml").read_text()
+        group, cancel = re.search(r"^concurrency:\n  group: (.*)\n  cancel-in-progress: (.*)$", text, re.MULTILINE).groups()
+        self.assertIn("${{ github.ref }}", group)
+        self.assertEqual(cancel, "false")
+
     def test_a_pull_request_does_not_wait_for_long(self):
         for name, job in jobs_of((ROOT / ".github/workflows/ci.yml").read_text()).items():
             minutes = int(re.search(r"^    timeout-minutes: (\d+)", job, re.MULTILINE)[1])
