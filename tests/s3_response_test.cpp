@@ -94,6 +94,22 @@ TEST_CASE("a server that ignores Range is accepted only where the whole is what 
   CHECK(check_extent(whole, {Suffix{30}, ""}).has_error());
 }
 
+TEST_CASE("an encoding that only names what the object was stored with is taken, one that was applied is not") {
+  auto named = partial("bytes 10-19/100", 10);
+  named.headers.emplace_back("content-encoding", "gzip");
+  CHECK(check_extent(named, slice(10, 10)).has_value());
+  named.content_length = 7; // the range's ten bytes, encoded on the way
+  CHECK(check_extent(named, slice(10, 10)).error().verdict == Verdict::retry_later);
+  net::ResponseHead whole;
+  whole.status = 200;
+  whole.content_length = 100;
+  whole.headers.emplace_back("content-encoding", "gzip");
+  const auto refused = check_extent(whole, slice(0, 100));
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().verdict == Verdict::fatal);
+  CHECK(refused.error().failure.message.find("serve it as stored") != std::string::npos);
+}
+
 TEST_CASE("S3's error document gives code, message and region; garbage gives nothing") {
   const auto error =
       parse_error_document("<?xml version=\"1.0\"?><Error><Code>NoSuchKey</Code>"
