@@ -216,13 +216,22 @@ class TableTest(unittest.TestCase):
         self.assertEqual(told - read, set(), "nobody reads them")
         self.assertEqual(read - told, set(), "README.md does not explain them")
 
+    def test_every_variable_of_others_is_named(self):
+        """The SDKs', Lambda's and the system's, each by its whole name, so that one can look for it."""
+        text = sources()
+        read = set(re.findall(r'"((?:AWS|LAMBDA|HUMANGRAPHICS)_[A-Z0-9_]+)"', text))
+        read |= set(re.findall(r'\b(?:getenv|setting|tmpdump_variable)\((?:[^()";]*, )?"(\w+)"', text))
+        self.assertLessEqual({"AWS_REGION", "LAMBDA_TASK_ROOT", "TMPDIR", "LD_LIBRARY_PATH"}, read)
+        told = set(re.findall(r"\b[A-Z][A-Z0-9_]+\b", (ROOT / "README.md").read_text()))
+        self.assertEqual(read - told, set(), "README.md does not name them")
+
     def test_every_message_is_the_codes(self):
         """Of `entry '...': wrong CRC-32` the words between what differs from time to time."""
         code, rows = sources(), re.findall(r"^\| (.*?) \| ", section("Troubleshoot"), re.MULTILINE)
         messages = [message for row in rows[1:] for message in re.findall(r"`([^`]+)`", row)]
         self.assertGreater(len(messages), 12)
         for message in messages:
-            for words in re.split(r"'[^']*'|…|TMPDUMP_\w+|\b[NMX]\b|s3://|arn:", message.removeprefix("exec-wrapper: ")):
+            for words in re.split(r"'[^']*'|…|TMPDUMP_\w+|\b[NMX]\b|s3://|arn:", message.removeprefix("exec-wrapper: error: ")):
                 words = words.strip(" :='\"")
                 if len(words) > 3:
                     with self.subTest(message):
