@@ -9,8 +9,8 @@ static uint32_t kind_of(const struct tmpdump_view* view, uint32_t entry) {
   return tmpdump_peek32(&view->entries[entry].kind);
 }
 
-// OK with *target where the published link leads to an entry; NOT_IN_ARCHIVE where it leads elsewhere, or to
-// a directory that has no entry. A target that the daemon could not tell is waited for with all the others.
+// OK with *target where the published link leads to an entry; NOT_IN_ARCHIVE where it leads elsewhere. A
+// target that the daemon could not tell, or that has no entry, is waited for with all the others.
 static int read_link(const struct tmpdump_attachment* attachment, uint32_t link, uint32_t* target,
                      struct tmpdump_deadline* deadline) {
   const uint32_t* list = NULL;

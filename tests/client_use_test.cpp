@@ -66,6 +66,33 @@ TEST_CASE("through directories that are links of the archive") {
     CHECK(look(client, path, TMPDUMP_USE_FILE) == TMPDUMP_OK);
 }
 
+TEST_CASE("a link to a directory without an entry is not there before the directory is") {
+  DestinationFixture destination;
+  destination.holds_link("b", "lib");
+  destination.holds_link("sub/top", "..");
+  destination.holds_link("dangling", "li");
+  destination.holds("lib/x", "1");
+  destination.holds("other", "1");
+  auto writer = destination.start_listed();
+  Client client(destination);
+  for (const char* name : {"b", "sub/top", "dangling"})
+    destination.publish(writer, name);
+  const auto uses = {TMPDUMP_USE_FILE, TMPDUMP_USE_LIST, TMPDUMP_USE_LOAD};
+  CHECK(look(client, "b", TMPDUMP_USE_NAME) == TMPDUMP_OK);
+  CHECK(look(client, "dangling", TMPDUMP_USE_FILE) == TMPDUMP_OK); // it leads nowhere, and always will
+  for (const auto use : uses) {
+    CHECK(look(client, "b", use) == TMPDUMP_TIMEOUT);
+    CHECK(look(client, "sub/top", use) == TMPDUMP_TIMEOUT);
+  }
+  for (const char* name : {"lib/x", "other"})
+    destination.publish(writer, name);
+  writer.ready().value();
+  for (const auto use : uses) {
+    CHECK(look(client, "b", use) == TMPDUMP_OK);
+    CHECK(look(client, "sub/top", use) == TMPDUMP_OK);
+  }
+}
+
 TEST_CASE("through a link to a directory that has an entry only its own file is waited for") {
   DestinationFixture destination;
   std::vector<manifest::ListedEntry> listing{

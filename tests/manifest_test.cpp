@@ -116,8 +116,11 @@ TEST_CASE("needed names mean the archive's files") {
   CHECK(dependencies.of_link(5, "../../out")->empty());
   CHECK(dependencies.of_link(5, "/etc/passwd")->empty());
   CHECK(dependencies.of_link(5, "b.so.1")->empty()); // itself
-  CHECK(dependencies.of_link(6, "lib")->empty());    // a directory without an entry
+  CHECK(dependencies.of_link(6, "li")->empty());     // nothing, though "lib" begins so
   CHECK_FALSE(dependencies.of_link(5, "../lib64/b.so").has_value());
+  // Directories without an entry, which come to be with any of their files.
+  CHECK_FALSE(dependencies.of_link(6, "lib").has_value());
+  CHECK_FALSE(dependencies.of_link(5, "..").has_value());
 }
 
 TEST_CASE("more edges than there is room for mean everything, not fewer") {

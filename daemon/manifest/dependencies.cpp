@@ -42,6 +42,10 @@ Dependencies::Dependencies(std::span<const ListedEntry> entries) : entries_(entr
   by_file_name_.reserve(entries.size());
   for (std::uint32_t i = 0; i < entries.size(); ++i) {
     by_path_.emplace(entries[i].path, i);
+    for (std::string_view path = entries[i].path; !path.empty();) {
+      path = split(path).first;
+      if (!parents_.insert(path).second) break; // then those above it are there too
+    }
     if (entries[i].kind != zip::Kind::directory) by_file_name_.emplace(split(entries[i].path).second, i);
   }
 }
@@ -76,6 +80,7 @@ std::optional<std::vector<std::uint32_t>> Dependencies::of_link(std::uint32_t en
     if (link != by_path_.end() && entries_[link->second].kind == zip::Kind::symlink) return std::nullopt;
   }
   const auto found = by_path_.find(*path);
+  if (found == by_path_.end() && parents_.contains(*path)) return std::nullopt;
   if (found == by_path_.end() || found->second == entry) return std::vector<std::uint32_t>{};
   return std::vector<std::uint32_t>{found->second};
 }

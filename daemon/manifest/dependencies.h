@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace tmpdump::manifest {
@@ -24,8 +25,8 @@ public:
   // the system's.
   [[nodiscard]] std::vector<std::uint32_t> of_library(std::uint32_t entry,
                                                       std::span<const std::string> needed) const;
-  // For a symbolic link: its target; nothing when that is not in the archive, or a directory without an
-  // entry. nullopt: the target lies behind another link, so it cannot be told by name.
+  // For a symbolic link: its target; nothing when that is not in the archive. nullopt: the target lies behind
+  // another link, so it cannot be told by name, or is a directory without an entry.
   [[nodiscard]] std::optional<std::vector<std::uint32_t>> of_link(std::uint32_t entry,
                                                                   std::string_view target) const;
 
@@ -33,6 +34,7 @@ private:
   std::span<const ListedEntry> entries_;
   std::unordered_map<std::string_view, std::uint32_t> by_path_;
   std::unordered_multimap<std::string_view, std::uint32_t> by_file_name_; // files and links
+  std::unordered_set<std::string_view> parents_; // directories that entries lie in, also without one; "": DEST
 };
 
 } // namespace tmpdump::manifest
