@@ -82,7 +82,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("files and symlinks are replaced, directories are not") {
+TEST_CASE("files, symlinks and empty directories are replaced, directories with something in them are not") {
   for (const auto lookup : lookups) {
     const ScratchDirectory scratch;
     const auto destination = open_ok(scratch, lookup);
@@ -104,11 +104,21 @@ TEST_CASE("files and symlinks are replaced, directories are not") {
     REQUIRE(ok(destination.make_symlink("d/link", "elsewhere")));
     CHECK(scratch.link("dest/d/link") == "elsewhere");
 
+    // The exec wrapper makes DEST/lib before it is known that the archive has a link of that name.
+    scratch.make_directory("dest/lib");
+    REQUIRE(ok(destination.make_symlink("lib", "lib64")));
+    CHECK(scratch.link("dest/lib") == "lib64");
     REQUIRE(ok(destination.make_directory("d/empty", 0755)));
-    CHECK(message(put(destination, "d/empty", "x")) ==
-          "publish 'd/empty' in '" + scratch.path("dest") +
+    REQUIRE(ok(put(destination, "d/empty", "a file now")));
+    CHECK(scratch.read("dest/d/empty") == "a file now");
+
+    scratch.make_directory("dest/d/full");
+    scratch.write("dest/d/full/f", "somebody's");
+    CHECK(message(put(destination, "d/full", "x")) ==
+          "publish 'd/full' in '" + scratch.path("dest") +
               "': a directory is in its place: remove it or choose another one");
-    CHECK_FALSE(ok(destination.make_symlink("d/empty", "f")));
+    CHECK_FALSE(ok(destination.make_symlink("d/full", "f")));
+    CHECK(scratch.read("dest/d/full/f") == "somebody's");
     CHECK(message(destination.make_directory("d/f", 0755)).find("is not a directory") != std::string::npos);
     CHECK(scratch.list("dest/.tmpdump/stage") == std::vector<std::string>{"lock"});
   }
@@ -200,7 +210,7 @@ TEST_CASE("a staged file that is not published disappears") {
   }
   CHECK(scratch.list("dest/.tmpdump/stage") == nothing);
   CHECK(ok(put(destination, "a", "x")));
-  REQUIRE(ok(destination.make_directory("d", 0755)));
+  CHECK(ok(put(destination, "d/f", "x")));
   CHECK_FALSE(ok(put(destination, "d", "x"))); // failed to publish
   CHECK(scratch.list("dest/.tmpdump/stage") == nothing);
 }

@@ -52,7 +52,16 @@ result<void> StagedFile::publish() {
 
 result<void> move_into_place(const Directories& directories, const std::string& name, std::string_view path) {
   TMPDUMP_TRY(const Place place, find_place(directories, path));
-  if (::renameat(directories.stage.get(), name.c_str(), place.directory, place.name.c_str()) != 0) {
+  const auto rename = [&] {
+    return ::renameat(directories.stage.get(), name.c_str(), place.directory, place.name.c_str()) == 0;
+  };
+  bool moved = rename();
+  if (!moved && errno == EISDIR) {
+    // Such as the DEST/lib that the exec wrapper makes. One with something in it stays, and rename says so.
+    static_cast<void>(::unlinkat(place.directory, place.name.c_str(), AT_REMOVEDIR));
+    moved = rename();
+  }
+  if (!moved) {
     if (errno == EISDIR)
       return Failure{Errc::io, "publish '" + printable(path) + "' in '" + printable(directories.path) +
                                    "': a directory is in its place: remove it or choose another one"};

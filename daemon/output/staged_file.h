@@ -19,7 +19,7 @@ struct StagedFile::State {
   ~State();
 };
 
-// Renames `name` in stage over `path`, whose parents are made.
+// Renames `name` in stage over `path`, whose parents are made; an empty directory in its place goes.
 result<void> move_into_place(const Directories& directories, const std::string& name, std::string_view path);
 
 } // namespace tmpdump::output
