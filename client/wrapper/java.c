@@ -168,6 +168,19 @@ static const char* short_enough(const char* word, const char* changed) {
   return changed != NULL && strlen(changed) < longest_word ? changed : word;
 }
 
+static bool is_blank_or_end(char byte) {
+  return strchr(" \t\n\v\f\r", byte) != NULL; // strchr finds the NUL too
+}
+
+// Goes over `*at`, a quotation mark, if it opens or closes a quotation there.
+static bool pass_quote(const char** at, char* quote) {
+  const char byte = **at;
+  if ((byte != '"' && byte != '\'') || (*quote != '\0' && byte != *quote)) return false;
+  *quote = *quote == '\0' ? byte : '\0';
+  ++*at;
+  return true;
+}
+
 const char* const* tmpdump_rewrite_java(const struct tmpdump_command* command,
                                         const struct tmpdump_surroundings* surroundings,
                                         const char* library_folder, struct tmpdump_arena* arena) {
@@ -208,17 +221,31 @@ const char* tmpdump_rewrite_java_options(const char* value, const char* library_
                                          struct tmpdump_arena* arena) {
   if (strpbrk(library_folder, " \t\n\v\f\r\"'\\") != NULL) return value; // would be another word there
   struct tmpdump_text text = {.arena = arena};
+  const size_t folder_size = strlen(library_folder);
   const char* rest = value;
+  const char* seen = value;
+  char quote = '\0'; // open at `seen`
   for (const char* at = value; (at = strstr(at, library_property)) != NULL;) {
-    const bool begins_word = at == value || strchr(" \t\n\v\f\r\"'", at[-1]) != NULL;
+    while (seen < at) {
+      if (!pass_quote(&seen, &quote)) ++seen;
+    }
+    const char* word = quote != '\0' && at[-1] == quote ? at - 1 : at;
+    const bool begins_word = word == value || (is_blank_or_end(word[-1]) && (quote == '\0' || word < at));
     at += sizeof library_property - 1;
-    const size_t folder_size = strlen(library_folder);
+    // The virtual machine drops quotation marks wherever they stand in a word.
+    const char* first = at;
+    char quote_of_first = quote;
+    while (pass_quote(&first, &quote_of_first)) {
+    }
+    const bool empty = *first == '\0' || (quote_of_first == '\0' && is_blank_or_end(*first));
     const bool there =
-        strncmp(at, library_folder, folder_size) == 0 && strchr(": \t\n\v\f\r\"'", at[folder_size]) != NULL;
+        strncmp(first, library_folder, folder_size) == 0 &&
+        (strchr(":\"'", first[folder_size]) != NULL ||
+         (quote_of_first == '\0' && is_blank_or_end(first[folder_size])));
     if (!begins_word || there) continue;
     tmpdump_append(&text, rest, (size_t)(at - rest));
     tmpdump_append_string(&text, library_folder);
-    if (strchr(" \t\n\v\f\r\"'", *at) == NULL) tmpdump_append(&text, ":", 1); // strchr finds the NUL too
+    if (!empty) tmpdump_append(&text, ":", 1);
     rest = at;
   }
   if (rest == value) return value;
