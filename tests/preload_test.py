@@ -23,7 +23,7 @@ OF_FILES = ("stat stat64 lstat lstat64 fstatat fstatat64 __xstat __xstat64 __lxs
             "__fxstatat64 statx access faccessat open open64 openat openat64 __open_2 __open64_2 __openat_2 "
             "__openat64_2 nofollow fopen fopen64 realpath __realpath_chk canonicalize_file_name").split()
 OF_LIBRARIES = ["dlopen", "dlmopen"]
-OF_DIRECTORIES = "opendir fdopendir scandir scandir64".split()
+OF_DIRECTORIES = "opendir fdopendir descend scandir scandir64".split()
 
 
 class Story(unittest.TestCase):
@@ -119,6 +119,16 @@ class WaitTest(Story):
                 self.assertEqual(self.end(process), f"{call} 3\n")
                 self.assertIsNone(self.entry("lib/a.txt").first_wait)  # it was listed, not used
                 daemon.kill()
+
+    def test_to_list_half_of_a_directory_takes_the_time_limit(self):
+        daemon = self.daemon("list lib/ lib/a.txt lib/b.txt")
+        for name in "lib", "lib/a.txt":
+            daemon.order(f"publish {name}")
+        for call in OF_DIRECTORIES:
+            with self.subTest(call):
+                process = self.begin(PROBE, call, self.path("lib"), TMPDUMP_WAIT_TIMEOUT="0")
+                told = f"tmpdump: '{self.path('lib')}' did not come: the time limit passed before it was ready\n"
+                self.assertEqual(self.end(process, told), f"{call} 1\n")
 
     def test_a_directory_without_an_entry_is_there_with_its_first_file(self):
         daemon = self.daemon("list python/pkg/a.txt python/pkg/b.txt other.txt")

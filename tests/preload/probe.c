@@ -153,8 +153,7 @@ static int with_opendir(const char* path) {
   closedir(stream);
   return count;
 }
-static int with_fdopendir(const char* path) {
-  const int fd = open(path, O_RDONLY | O_DIRECTORY);
+static int count_below(int fd) {
   DIR* stream = fd < 0 ? NULL : fdopendir(fd);
   if (stream == NULL) return -1;
   int count = -2;
@@ -162,6 +161,13 @@ static int with_fdopendir(const char* path) {
     ++count;
   closedir(stream);
   return count;
+}
+static int with_fdopendir(const char* path) {
+  return count_below(open(path, O_RDONLY | O_DIRECTORY));
+}
+// As who walks a tree and follows no links: find, libstdc++'s recursive_directory_iterator.
+static int with_descend(const char* path) {
+  return count_below(open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
 }
 static int count_and_free(struct dirent** names, int count) {
   for (int i = 0; i < count; ++i)
@@ -231,6 +237,7 @@ static const struct {
              {"chdir", with_chdir},
              {"opendir", with_opendir},
              {"fdopendir", with_fdopendir},
+             {"descend", with_descend},
              {"scandir", with_scandir},
              {"scandir64", with_scandir64},
              {"dlopen", with_dlopen},
