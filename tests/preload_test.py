@@ -350,6 +350,12 @@ class ProcessTest(Story):
         daemon.order("publish lib/libleaf.so")
         self.assertEqual(self.end(process), f"sum {48 * 43}\n")
 
+    def test_a_thread_that_a_library_waits_for_while_it_is_loaded(self):
+        """Its constructor holds the loader's lock: the shim must not ask the loader for anything by then."""
+        library = f"{LIBRARIES}/libjoiner.so"
+        for settings in {"LD_PRELOAD": ""}, {}, {"TMPDUMP_WAIT": "none"}:
+            self.assertEqual(self.probe("dlopen", library, **settings), "dlopen 1\n")
+
     def test_a_forked_child(self):
         daemon = self.holds("lib/libleaf.so")
         process = self.begin(PROBE, "fork", "dlopen", self.path("lib/libleaf.so"))

@@ -17,11 +17,7 @@
 #define EXPORTED __attribute__((visibility("default")))
 
 // The next function of this name, as `type`.
-#define NEXT(type, name)                                                                                     \
-  ({                                                                                                         \
-    static void* slot;                                                                                       \
-    (type*)tmpdump_shim_next(&slot, name);                                                                   \
-  })
+#define NEXT(type, name) ((type*)TMPDUMP_NEXT(name))
 
 static_assert(sizeof(struct stat) == sizeof(struct stat64), "64-bit targets");
 

@@ -12,16 +12,14 @@ typedef void* load_function(const char*, int);
 typedef void* load_into_function(Lmid_t, const char*, int);
 
 EXPORTED void* dlopen(const char* file, int mode) {
-  static void* next;
-  load_function* const load = (load_function*)tmpdump_shim_next(&next, "dlopen");
+  load_function* const load = (load_function*)TMPDUMP_NEXT("dlopen");
   if (load == NULL) return NULL;
   tmpdump_shim_await_load(file, mode, __builtin_return_address(0));
   return load(file, mode);
 }
 
 EXPORTED void* dlmopen(Lmid_t space, const char* file, int mode) {
-  static void* next;
-  load_into_function* const load = (load_into_function*)tmpdump_shim_next(&next, "dlmopen");
+  load_into_function* const load = (load_into_function*)TMPDUMP_NEXT("dlmopen");
   if (load == NULL) return NULL;
   tmpdump_shim_await_load(file, mode, __builtin_return_address(0));
   return load(space, file, mode);

@@ -142,8 +142,7 @@ static enum verdict look(const struct object* object, const char* name, char* fo
 
 // By its file's name, as the loader compares it first. Then the file's place does not matter.
 static bool is_loaded(const char* name) {
-  static void* next;
-  void* (*const load)(const char*, int) = (void* (*)(const char*, int))tmpdump_shim_next(&next, "dlopen");
+  void* (*const load)(const char*, int) = (void* (*)(const char*, int))TMPDUMP_NEXT("dlopen");
   void* handle = load == NULL ? NULL : load(name, RTLD_LAZY | RTLD_NOLOAD);
   if (handle == NULL) return false;
   (void)dlclose(handle);

@@ -99,27 +99,35 @@ static bool is_on(void) {
   return phase == ON;
 }
 
-// Other libraries' constructors may have come first.
-__attribute__((constructor)) static void begin(void) {
-  (void)is_on();
-}
-
-void* tmpdump_shim_next(void** slot, const char* name) {
+void* tmpdump_shim_next(struct tmpdump_next* next) {
   static char absent;
-  void* next = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
-  if (__builtin_expect(next == NULL, 0)) {
+  void* function = __atomic_load_n(&next->function, __ATOMIC_ACQUIRE);
+  if (__builtin_expect(function == NULL, 0)) {
     const int saved = errno;
-    next = dlsym(RTLD_NEXT, name);
+    function = dlsym(RTLD_NEXT, next->name);
     // What glibc keeps for old programs alone (__xstat since 2.33) has no default version.
-    if (next == NULL) next = dlvsym(RTLD_NEXT, name, TMPDUMP_OLDEST);
-    if (next == NULL) {
-      next = &absent;
+    if (function == NULL) function = dlvsym(RTLD_NEXT, next->name, TMPDUMP_OLDEST);
+    if (function == NULL) {
+      function = &absent;
       (void)dlerror(); // the program's own next dlerror() must not find ours
     }
     errno = saved;
-    __atomic_store_n(slot, next, __ATOMIC_RELEASE);
+    __atomic_store_n(&next->function, function, __ATOMIC_RELEASE);
   }
-  return next == &absent ? NULL : next;
+  return function == &absent ? NULL : function;
+}
+
+// Every TMPDUMP_NEXT of this library: the linker names the section's ends.
+// NOLINTBEGIN(bugprone-reserved-identifier)
+extern struct tmpdump_next __start_tmpdump_next[] __attribute__((visibility("hidden")));
+extern struct tmpdump_next __stop_tmpdump_next[] __attribute__((visibility("hidden")));
+// NOLINTEND(bugprone-reserved-identifier)
+
+// Other libraries' constructors may have come first.
+__attribute__((constructor)) static void begin(void) {
+  (void)is_on();
+  for (struct tmpdump_next* next = __start_tmpdump_next; next < __stop_tmpdump_next; ++next)
+    (void)tmpdump_shim_next(next);
 }
 
 static bool is_same_or_below(const char* path, const char* top, size_t top_size) {

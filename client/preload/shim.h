@@ -22,8 +22,19 @@
 #endif
 #define TMPDUMP_FROM_OLDEST(name) __asm__(".symver " #name ", " #name "@" TMPDUMP_OLDEST)
 
-// The next definition of a function behind this library, NULL when there is none. `slot` remembers it.
-void* tmpdump_shim_next(void** slot, const char* name);
+// The next definition of a function behind this library, NULL when there is none. All are looked up when this
+// library is initialized, because dlsym takes the loader's lock: a thread that a library's constructor waits
+// for would never get it. A call that comes before that looks up its own.
+#define TMPDUMP_NEXT(name)                                                                                   \
+  ({                                                                                                         \
+    static struct tmpdump_next entry __attribute__((section("tmpdump_next"), used)) = {NULL, name};          \
+    tmpdump_shim_next(&entry);                                                                               \
+  })
+struct tmpdump_next {
+  void* function; // NULL until it was looked up
+  const char* name;
+};
+void* tmpdump_shim_next(struct tmpdump_next* next);
 
 // Where `directory` (AT_FDCWD: the current one) and `path` lead; waits as far as `use` asks. Keeps errno.
 // Costs some 10 ns for a path elsewhere.
