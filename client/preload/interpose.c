@@ -107,8 +107,8 @@ static bool has_mode(int flags) {
   return (flags & O_CREAT) != 0 || (flags & O_TMPFILE) == O_TMPFILE;
 }
 
-// To open a directory is to list it, but for a place to begin (O_PATH) or to make a nameless file in. Where no
-// link is followed the name may be a link's, unless a directory is asked for, as by who walks a tree.
+// To open a directory is to list it, but for a place to begin (O_PATH) or to make a nameless file in. Where
+// no link is followed the name may be a link's, unless a directory is asked for, as by who walks a tree.
 static enum tmpdump_use use_of_open(int flags) {
   const bool lists = (flags & O_PATH) == 0 && (flags & O_TMPFILE) != O_TMPFILE;
   if ((flags & O_NOFOLLOW) != 0 && !(lists && (flags & O_DIRECTORY) != 0)) return TMPDUMP_USE_NAME;

@@ -34,7 +34,7 @@ private:
   std::span<const ListedEntry> entries_;
   std::unordered_map<std::string_view, std::uint32_t> by_path_;
   std::unordered_multimap<std::string_view, std::uint32_t> by_file_name_; // files and links
-  std::unordered_set<std::string_view> parents_; // directories that entries lie in, also without one; "": DEST
+  std::unordered_set<std::string_view> parents_; // directories of entries, also those without one; "": DEST
 };
 
 } // namespace tmpdump::manifest

@@ -31,9 +31,10 @@ public:
   ~StagedFile();
 
   result<void> write_at(std::uint64_t offset, Bytes bytes); // whole, EINTR and short writes handled
-  // Sets the mode, closes, makes parents, renames over `path` (an existing file, symlink or empty directory is
-  // replaced, a directory with something in it is an error). Nothing is synced to the disk: a file is whole for whoever opens it, not
-  // for whoever pulls the plug. Afterwards the object is empty; after a failure it is as before, but closed.
+  // Sets the mode, closes, makes parents, renames over `path` (an existing file, symlink or empty directory
+  // is replaced, a directory with something in it is an error). Nothing is synced to the disk: a file is
+  // whole for whoever opens it, not for whoever pulls the plug. Afterwards the object is empty; after a
+  // failure it is as before, but closed.
   result<void> publish();
 
 private:
