@@ -74,8 +74,9 @@ static int fetch_header(struct tmpdump_client* client, const struct tmpdump_atta
   int code = TMPDUMP_OK;
   do {
     code = tmpdump_attach(client, code == TMPDUMP_AGAIN ? *attachment : NULL, attachment);
-    if (code == TMPDUMP_OK) code = tmpdump_fetch(*attachment, (*attachment)->copy, header, sizeof *header);
-    if (code == TMPDUMP_NO_DAEMON && *attachment != NULL) {
+    if (code != TMPDUMP_OK) return code; // NO_DAEMON: a later generation took its place, and went too
+    code = tmpdump_fetch(*attachment, (*attachment)->copy, header, sizeof *header);
+    if (code == TMPDUMP_NO_DAEMON) {
       memcpy(header, (*attachment)->copy, sizeof *header);
       code = tmpdump_look(*attachment, &(*attachment)->view.header->state, header->state, &header->state);
     }

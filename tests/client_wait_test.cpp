@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <optional>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -196,6 +197,26 @@ TEST_CASE("waiters move over to a new generation") {
   CHECK(file_code == TMPDUMP_OK);
   CHECK(all_code == TMPDUMP_OK);
   CHECK(client.status().generation == 2);
+}
+
+TEST_CASE("after a new generation, and then the removal of all, there is nothing to tell") {
+  DestinationFixture destination;
+  destination.holds("a", "1");
+  std::optional<manifest::Writer> writer = destination.start_listed();
+  destination.publish_all(*writer);
+  writer->ready().value();
+  Client client(destination);
+  REQUIRE(client.wait() == TMPDUMP_OK);
+  REQUIRE(client.status().state == TMPDUMP_STATE_READY);
+  writer.reset();
+  writer.emplace(destination.start());
+  std::filesystem::remove_all(destination.file(".tmpdump"));
+  tmpdump_report report{};
+  report.size = sizeof report;
+  CHECK(tmpdump_client_status(&client.raw(), &report) == TMPDUMP_NO_DAEMON);
+  CHECK(report.state == 0);
+  CHECK(client.reason().empty());
+  CHECK(client.wait() == TMPDUMP_OK); // what was ready stays
 }
 
 TEST_CASE("many threads wait while many threads publish") {
