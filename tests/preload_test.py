@@ -200,6 +200,17 @@ class WaitTest(Story):
         relative = os.path.relpath(self.path("lib"), "/")
         self.assertEqual(self.probe("stat", relative + "/libleaf.so", directory="/"), "stat 0\n")
 
+    def test_relative_names_where_the_destination_has_another_name(self):
+        daemon = self.holds("lib/libleaf.so")
+        alias = self.scratch / "alias"
+        alias.symlink_to(self.destination)
+        # By the first of them the destination's own name is not known yet, so it seems to lead elsewhere.
+        process = self.begin(PROBE, "stat", "none", "lstat", str(alias / "none"), "dlopen", "./lib/libleaf.so",
+                             directory=str(self.destination), TMPDUMP_DEST=str(alias))
+        self.assert_waits(process, "lib/libleaf.so")
+        daemon.order("publish lib/libleaf.so")
+        self.assertEqual(self.end(process), "stat -1\nlstat -1\ndlopen 42\n")
+
 
 class SearchTest(Story):
     """Names without a slash, where the loader's own search decides."""

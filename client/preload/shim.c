@@ -140,6 +140,10 @@ static const struct tmpdump_attachment* with_other_name(void) {
   return current != NULL && current->real_size > 0 ? current : NULL;
 }
 
+bool tmpdump_shim_has_other_name(void) {
+  return with_other_name() != NULL;
+}
+
 bool tmpdump_shim_is_below(const char* path) {
   if (is_same_or_below(path, shim.destination, shim.destination_size)) return true;
   const struct tmpdump_attachment* current = with_other_name();

@@ -47,6 +47,8 @@ void tmpdump_shim_await_load(const char* file, int mode, const void* caller);
 bool tmpdump_shim_is_below(const char* path);
 // Does one of the two directories, both absolute, contain the other, the destination being one of them?
 bool tmpdump_shim_is_near(const char* directory);
+// Both also ask for the destination's path after symbolic links, once a manifest was found. Was it?
+bool tmpdump_shim_has_other_name(void);
 struct tmpdump_client* tmpdump_shim_client(void);
 void tmpdump_shim_wait(const char* path, enum tmpdump_use use);
 const char* tmpdump_shim_library_path(void); // LD_LIBRARY_PATH as the loader read it; never NULL

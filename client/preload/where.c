@@ -7,24 +7,30 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-// Lowest bit: relative names are known to lead elsewhere. The others count changes, so that an answer that
-// was asked for before a change is not remembered after it.
+// Relative names are known to lead elsewhere, and also after the destination's other name was known, which a
+// manifest tells. The higher bits count changes, so that an answer that was asked for before a change is not
+// remembered after it.
+#define ELSEWHERE UINT64_C(1)
+#define BY_BOTH_NAMES UINT64_C(2)
+#define CHANGE UINT64_C(4)
 static uint64_t position;
 
 void tmpdump_shim_moved(void) {
   uint64_t seen = __atomic_load_n(&position, __ATOMIC_ACQUIRE);
-  while (!__atomic_compare_exchange_n(&position, &seen, (seen & ~UINT64_C(1)) + 2, false, __ATOMIC_ACQ_REL,
-                                      __ATOMIC_ACQUIRE)) {
+  while (!__atomic_compare_exchange_n(&position, &seen, (seen & ~(ELSEWHERE | BY_BOTH_NAMES)) + CHANGE, false,
+                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
   }
 }
 
 static size_t ask_current(char* full) {
   uint64_t seen = __atomic_load_n(&position, __ATOMIC_ACQUIRE);
-  if ((seen & 1) != 0) return 0;
+  const uint64_t known = tmpdump_shim_has_other_name() ? ELSEWHERE | BY_BOTH_NAMES : ELSEWHERE;
+  if ((seen & known) == known) return 0;
   const long size = syscall(SYS_getcwd, full, PATH_MAX); // with its NUL; "(unreachable)..." has no slash
   if (size <= 1 || full[0] != '/') return 0;
   if (tmpdump_shim_is_near(full)) return (size_t)size - 1;
-  (void)__atomic_compare_exchange_n(&position, &seen, seen | 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+  (void)__atomic_compare_exchange_n(&position, &seen, seen | known, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE);
   return 0;
 }
 
