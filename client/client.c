@@ -59,6 +59,7 @@ int tmpdump_client_wait_use(struct tmpdump_client* client, const char* path, enu
     }
     const char* relative = path;
     size_t relative_size = size;
+    // The destination itself is not below: who lists all of /tmp that early is looking for files of its own.
     if (!tmpdump_is_below(attachment->destination, attachment->destination_size, &relative, &relative_size) &&
         !tmpdump_is_below(attachment->real, attachment->real_size, &relative, &relative_size)) {
       return TMPDUMP_NOT_IN_ARCHIVE;

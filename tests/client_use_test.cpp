@@ -123,9 +123,12 @@ TEST_CASE("the destination itself, and directories that only their files imply")
   destination.holds("python/pkg/a", "1");
   destination.holds("python/pkg/b", "1");
   destination.holds("top", "1");
-  auto writer = destination.start_listed();
+  auto writer = destination.start();
   Client client(destination);
   const std::string& top = destination.path();
+  CHECK(look(client, top, TMPDUMP_USE_LIST) == TMPDUMP_NOT_IN_ARCHIVE);
+  CHECK(look(client, "pyth", TMPDUMP_USE_LIST) == TMPDUMP_TIMEOUT);
+  writer.set_listing("", destination.listing()).value();
   CHECK(look(client, top, TMPDUMP_USE_FILE) == TMPDUMP_OK);
   CHECK(look(client, top, TMPDUMP_USE_LOAD) == TMPDUMP_NOT_IN_ARCHIVE);
   CHECK(look(client, top, TMPDUMP_USE_LIST) == TMPDUMP_TIMEOUT);
