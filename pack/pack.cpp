@@ -4,6 +4,7 @@
 #include "decode/decoder.h"
 #include "pack/archive_file.h"
 #include "pack/compressor.h"
+#include "pack/levels.h"
 #include "pack/text.h"
 #include "pack/zip_writer.h"
 #include "zip/segment_index.h"
@@ -208,6 +209,22 @@ result<Packing> Pipeline::finish() {
   return std::move(packing_);
 }
 
+// What the reader would refuse whatever the bytes are.
+result<void> check_items(const std::vector<Item>& items) {
+  zip::Directory directory;
+  for (const Item& item : items) {
+    if (item.kind == zip::Kind::symlink) TMPDUMP_CHECK(check_link(item.path, item.target));
+    zip::Entry& entry = directory.entries.emplace_back();
+    entry.path = item.path;
+    entry.kind = item.kind;
+  }
+  for (const CpuLevel level : all_levels) {
+    const auto good = check_level(directory, level);
+    if (!good) return Failure{Errc::usage, good.error().message + "; --exclude one of them"};
+  }
+  return {};
+}
+
 // The reader's word on what was written.
 result<void> check_written(OutputFile& out) {
   TMPDUMP_CHECK(out.flush());
@@ -239,6 +256,7 @@ std::uint32_t segment_bytes_for(const PackSettings& settings, std::uint64_t size
 
 result<Packing> write_archive(const std::vector<Item>& items, const PackSettings& settings, OutputFile& out,
                               prefetch::Progress& progress, const Tick& tick) {
+  TMPDUMP_CHECK(check_items(items));
   for (const Item& item : items)
     progress.expected += item.size;
   progress.files_wanted = items.size();

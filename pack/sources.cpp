@@ -213,7 +213,8 @@ result<void> Collector::add_path(const std::string& place, const std::string& pa
   return wanted(item) ? put(std::move(item)) : result<void>{};
 }
 
-// A link that would lead out of the archive cannot be kept: what it leads to is packed in its place.
+// A link that would lead out of the archive cannot be kept: what it leads to is packed in its place. So it is
+// with a variant's that leads out of its level's folder, without which it is published.
 result<void> Collector::add_link(const std::string& place, const std::string& path) {
   std::string target(max_target + 1, '\0');
   const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
@@ -228,15 +229,20 @@ result<void> Collector::add_link(const std::string& place, const std::string& pa
   item.size = target.size();
   if (!wanted(item)) return {};
   zip::Entry as_entry;
-  as_entry.path = place;
+  const std::string_view level = variant_of(place);
+  const char* const below = level.empty() ? place.c_str() : level.data() + level.size() + 1;
+  as_entry.path = below;
+  const std::string out_of = level.empty() ? "the archive" : "the folder for " + std::string(level);
   if (zip::check_symlink_target(as_entry, target)) return put(std::move(item));
   const auto behind = status_of(path, true);
   if (!behind || !S_ISREG(behind->st_mode)) {
     return Failure{Errc::usage, "the link " + quote(path) + " -> " + quote(target) +
-                                    " leads out of the archive, and to no file: change it or --exclude it"};
+                                    " leads out of " + out_of +
+                                    ", and to no file: change it or --exclude it"};
   }
   collected_.notes.push_back(quote(place) + " is stored as the file that " + quote(path) + " -> " +
-                             quote(target) + " leads to, since a link out of the archive would be refused");
+                             quote(target) + " leads to, since a link out of " + out_of +
+                             (level.empty() ? " would be refused" : " would lead elsewhere"));
   item.kind = zip::Kind::file;
   item.target.clear();
   item.mode = mode_of(*behind);

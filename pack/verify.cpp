@@ -4,9 +4,9 @@
 #include "cli/report.h"
 #include "cli/size.h"
 #include "pack/entry_reader.h"
+#include "pack/levels.h"
 #include "pack/remote_archive.h"
 #include "pack/text.h"
-#include "zip/variants.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -87,17 +87,15 @@ void Verifier::check_overlaps() {
 
 // What each kind of processor would get.
 void Verifier::check_variants(const zip::Directory& directory) {
-  for (const CpuLevel level : {CpuLevel::baseline, CpuLevel::v2, CpuLevel::v3, CpuLevel::v4}) {
-    const auto chosen = zip::choose_variants(directory, level);
-    if (chosen) continue;
-    find("on a processor of level " + std::string(name(level)) + ": " + chosen.error().message);
+  for (const CpuLevel level : all_levels) {
+    if (const auto good = check_level(directory, level); !good) find(good.error().message);
   }
 }
 
 result<void> Verifier::check_content(const zip::Entry& entry) {
   if (entry.kind == zip::Kind::symlink) {
     TMPDUMP_TRY(const std::string target, read_text(archive_, entry, zip::max_symlink_target));
-    return zip::check_symlink_target(entry, target);
+    return check_link(entry.path, target);
   }
   return read_content(archive_, entry, [&](Bytes bytes) -> result<void> {
     found_.unpacked += bytes.size();

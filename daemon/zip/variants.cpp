@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <optional>
-#include <string_view>
 
 namespace tmpdump::zip {
 
@@ -15,12 +13,8 @@ namespace {
 
 constexpr std::string_view folder = "glibc-hwcaps/";
 
-struct Variant {
-  CpuLevel level = CpuLevel::baseline;
-  std::string path; // where it is published; empty: the level's folder itself
-};
+} // namespace
 
-// "lib/glibc-hwcaps/x86-64-v3/libx.so" is libx.so of level v3 in lib. Nothing: an ordinary path.
 std::optional<Variant> variant_of(std::string_view path) {
   std::size_t at = path.find(folder);
   while (at != std::string_view::npos && at != 0 && path[at - 1] != '/')
@@ -36,8 +30,6 @@ std::optional<Variant> variant_of(std::string_view path) {
   }
   return std::nullopt;
 }
-
-} // namespace
 
 result<Directory> choose_variants(Directory directory, CpuLevel level) {
   std::vector<std::optional<Variant>> variants;

@@ -7,7 +7,19 @@
 #include "base/error.h"
 #include "zip/directory.h"
 
+#include <optional>
+#include <string>
+#include <string_view>
+
 namespace tmpdump::zip {
+
+struct Variant {
+  CpuLevel level = CpuLevel::baseline;
+  std::string path; // where it is published; empty: the level's folder itself
+};
+
+// "lib/glibc-hwcaps/x86-64-v3/libx.so" is lib/libx.so of level v3. Nothing: an ordinary path.
+std::optional<Variant> variant_of(std::string_view path);
 
 // Of DIR/glibc-hwcaps/x86-64-vN/PATH for every N, and DIR/PATH, only the best that `level` runs stays, under
 // the path DIR/PATH; its raw_name stays what it was. Nothing is left of the folders for the levels, so that

@@ -131,6 +131,16 @@ class Verify(Archives):
         self.assertRegex(said, "on a processor of level x86-64-v3: .*lib/x")
         self.assertNotIn("x86-64-v2:", said)
 
+    def test_a_variant_whose_link_leads_elsewhere(self):
+        """It is published without its level's folder, and its link counts from there."""
+        with zipfile.ZipFile(self.folder / "v.zip", "w") as archive:
+            archive.writestr("lib/libx.so.1", b"x")
+            info = zipfile.ZipInfo("lib/glibc-hwcaps/x86-64-v3/libx.so")
+            info.create_system, info.external_attr = 3, 0o120777 << 16
+            archive.writestr(info, "../../libx.so.1")
+        self.refused(BAD_ARCHIVE, "verify", "v.zip",
+                     says=["lib/glibc-hwcaps/x86-64-v3/libx.so", "published as 'lib/libx.so'", "outside the archive"])
+
     def test_cut_anywhere(self):
         self.write("small/x", b"content of x")
         self.write("small/y", b"y" * 200)

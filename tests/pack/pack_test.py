@@ -167,6 +167,23 @@ class Libraries(Story):
         self.assertIn("the same as the library for every CPU", said)
         self.refused(USAGE, "pack", "lib", "--variant", "x86-64-v5=v3", "-o", "b.zip", says="x86-64-v4")
 
+    def test_a_link_of_a_variant_counts_from_where_it_is_published(self):
+        v3 = "lib/glibc-hwcaps/x86-64-v3"
+        self.write("lib/data.1", b"the base")
+        self.write("lib/glibc-hwcaps/data.2", b"between")
+        self.write(f"{v3}/data.3", b"the variant")
+        self.link(f"{v3}/far", "../../data.1")
+        self.link(f"{v3}/deep/far", "../../../data.1")
+        self.link(f"{v3}/near", "../data.2")
+        self.link(f"{v3}/beside", "data.3")
+        self.link(f"{v3}/deep/beside", "../data.3")
+        self.assertIn(f"'{v3}/far' is stored as the file", self.tmpdump("pack", "lib", "-o", "a.zip"))
+        self.tmpdump("verify", "a.zip")
+        self.assertEqual(self.fetched("a.zip", TMPDUMP_CPU="x86-64-v3"), {
+            "lib/data.1": b"the base", "lib/glibc-hwcaps/data.2": b"between", "lib/data.3": b"the variant",
+            "lib/far": b"the base", "lib/deep/far": b"the base", "lib/near": b"between",
+            "lib/beside": "-> data.3", "lib/deep/beside": "-> ../data.3"})
+
     def test_strip_takes_debug_sections_off_a_copy(self):
         self.write("x.c", "int tmpdump_answer(void) { return 42; }\n")
         subprocess.run(["cc", "-g", "-shared", "-fPIC", "-o", "libx.so", "x.c"], cwd=self.folder, check=True)
@@ -308,6 +325,11 @@ class Trouble(Story):
         self.refused(USAGE, "pack", "lib", "-o", "a.zip", says=["liblfs.so", "no ELF file", "--exclude"])
         self.write("lib/liblfs.so", LIBRARY[:100])
         self.refused(USAGE, "pack", "lib", "-o", "a.zip", says=["liblfs.so", "damaged ELF"])
+
+    def test_variants_that_clash(self):
+        self.write("lib/x/y")
+        self.write("lib/glibc-hwcaps/x86-64-v3/x")  # would be published as lib/x
+        self.refused(USAGE, "pack", "lib", "-o", "a.zip", says=["on a processor of level x86-64-v3: ", "lib/x"])
 
     def test_names_that_cannot_be_stored(self):
         for name in b"lib/\xff.txt", b"lib/back\nslash\xc3", b".tmpdump/x":

@@ -93,10 +93,10 @@ class Story(unittest.TestCase):
         self.assertEqual(os.listdir(self.folder / "tmp"), [], "the workspace stays")
         return done.stderr
 
-    def fetched(self, archive):
+    def fetched(self, archive, **variables):
         """{path: content, link target, or None for a directory} as the reader unpacks it."""
         out = self.folder / f"out-{len(list(self.folder.glob('out-*')))}"
-        self.tmpdump("fetch", archive, "--dest", out, "-q")
+        self.tmpdump("fetch", archive, "--dest", out, "-q", env=variables)
         found = {}
         for place in sorted(out.rglob("*")):
             name = str(place.relative_to(out))
