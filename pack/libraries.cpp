@@ -3,6 +3,7 @@
 
 #include "base/unique_fd.h"
 #include "manifest/elf_needed.h"
+#include "pack/levels.h"
 #include "pack/text.h"
 
 #include <algorithm>
@@ -123,41 +124,56 @@ std::set<std::string> closure(const std::vector<Item>& items, const Libraries& l
   return paths;
 }
 
+namespace {
+
+// A variant that is what it would replace.
+result<void> leave_out_equal_variants(Collected& collected) {
+  std::map<std::string_view, const Item*> by_path;
+  for (const Item& item : collected.items)
+    by_path.emplace(item.path, &item);
+  std::set<std::string> equal;
+  for (const Item& item : collected.items) {
+    const std::string place = published_path(item.path);
+    const auto base = by_path.find(place);
+    if (place == item.path || base == by_path.end()) continue;
+    if (item.kind != zip::Kind::file || base->second->kind != zip::Kind::file) continue;
+    if (item.size < smallest_to_link || item.size != base->second->size) continue;
+    TMPDUMP_TRY(const bool same, same_bytes(item, *base->second));
+    if (!same) continue;
+    equal.insert(item.path);
+    collected.left_out.push_back({item.origin, "the same as the library for every CPU", item.size});
+  }
+  std::erase_if(collected.items, [&](const Item& item) { return equal.contains(item.path); });
+  return {};
+}
+
+} // namespace
+
 result<void> store_once(Collected& collected, const Libraries& libraries) {
+  TMPDUMP_CHECK(leave_out_equal_variants(collected));
   std::multimap<std::uint64_t, std::size_t> kept; // by size: positions in items
-  std::vector<std::size_t> dropped;
   auto& items = collected.items;
-  // A file that is named as its SONAME says comes first: links lead to it.
+  // A file that is named as its SONAME says comes first: links lead to it. No link leads to a variant or stands
+  // for one: it would be published at its own target's place.
   std::vector<std::size_t> order;
-  for (std::size_t i = 0; i < items.size(); ++i)
-    order.push_back(i);
+  for (std::size_t i = 0; i < items.size(); ++i) {
+    const bool plain = items[i].kind == zip::Kind::file && variant_of(items[i].path).empty();
+    if (plain && items[i].size >= smallest_to_link) order.push_back(i);
+  }
   std::stable_partition(order.begin(), order.end(), [&](std::size_t i) {
     const auto library = libraries.find(items[i].path);
-    return library != libraries.end() && library->second.soname == file_name(items[i].path) &&
-           variant_of(items[i].path).empty();
+    return library != libraries.end() && library->second.soname == file_name(items[i].path);
   });
   for (const std::size_t i : order) {
     Item& item = items[i];
-    if (item.kind != zip::Kind::file || item.size < smallest_to_link) continue;
     bool is_new = true;
     const auto [first, last] = kept.equal_range(item.size);
     for (auto it = first; it != last && is_new; ++it) {
       const Item& other = items[it->second];
-      const bool variants = !variant_of(item.path).empty() || !variant_of(other.path).empty();
-      if (variants && file_name(item.path) != file_name(other.path)) continue;
-      if (variants && !variant_of(item.path).empty() && !variant_of(other.path).empty()) continue;
-      if (item.mode != other.mode && !variants) continue;
+      if (item.mode != other.mode) continue;
       TMPDUMP_TRY(const bool same, same_bytes(item, other));
       if (!same) continue;
       is_new = false;
-      if (variants) {
-        const std::size_t useless = variant_of(item.path).empty() ? it->second : i;
-        dropped.push_back(useless);
-        collected.left_out.push_back(
-            {items[useless].origin, "the same as the library for every CPU", items[useless].size});
-        if (useless != i) is_new = true; // the base takes the variant's place among the kept ones
-        continue;
-      }
       collected.left_out.push_back(
           {item.origin, "the same as " + quote(other.path) + ": stored as a link", item.size});
       item.target = relative(item.path, other.path);
@@ -167,10 +183,6 @@ result<void> store_once(Collected& collected, const Libraries& libraries) {
     }
     if (is_new) kept.emplace(item.size, i);
   }
-  std::sort(dropped.rbegin(), dropped.rend());
-  dropped.erase(std::unique(dropped.begin(), dropped.end()), dropped.end());
-  for (const std::size_t i : dropped)
-    items.erase(items.begin() + static_cast<std::ptrdiff_t>(i));
   return {};
 }
 

@@ -167,6 +167,18 @@ class Libraries(Story):
         self.assertIn("the same as the library for every CPU", said)
         self.refused(USAGE, "pack", "lib", "--variant", "x86-64-v5=v3", "-o", "b.zip", says="x86-64-v4")
 
+    def test_a_variant_is_left_out_only_for_the_library_whose_place_it_takes(self):
+        self.write("lib/libx.so", library(filler=code(9000)))
+        self.write("lib/avx2/libx.so", library(filler=code(9000, 3)))
+        self.write("lib/libsame.so", library(filler=code(8000)))
+        self.write("lib/avx2/libsame.so", library(filler=code(8000)))
+        self.write("lib/other/libsame.so", library(filler=code(8000)))
+        said = self.tmpdump("pack", "lib", "--variant", "x86-64-v3=lib/avx2", "-o", "a.zip")
+        with zipfile.ZipFile(self.folder / "a.zip") as archive:
+            self.assertEqual([name for name in archive.namelist() if "hwcaps" in name], ["lib/glibc-hwcaps/x86-64-v3/libx.so"])
+        self.assertIn("1 file, the same as the library for every CPU", said)
+        self.assertEqual(self.fetched("a.zip", TMPDUMP_CPU="x86-64-v3")["lib/libx.so"], library(filler=code(9000, 3)))
+
     def test_a_link_of_a_variant_counts_from_where_it_is_published(self):
         v3 = "lib/glibc-hwcaps/x86-64-v3"
         self.write("lib/data.1", b"the base")
