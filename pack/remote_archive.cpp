@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/remote_archive.h"
 
+#include "base/task_failure.h"
 #include "base/version.h"
 #include "credentials/credentials.h"
 #include "fetch/transfer.h"
@@ -87,11 +88,7 @@ result<ArchiveFile> open_archive(const config::Overrides& overrides) {
   std::optional<result<void>> outcome;
   asio::co_spawn(context, download(context, source, fd.get()),
                  [&](const std::exception_ptr& error, result<void> done) {
-                   if (error) {
-                     outcome.emplace(Failure{Errc::cancelled, "interrupted"});
-                   } else {
-                     outcome.emplace(std::move(done));
-                   }
+                   outcome.emplace(error ? failure_of(error) : std::move(done));
                  });
   context.run();
   TMPDUMP_CHECK(*outcome);

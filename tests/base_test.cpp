@@ -2,9 +2,13 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/secret.h"
+#include "base/task_failure.h"
 #include "support/catch.h"
 
+#include <boost/system/system_error.hpp>
+
 #include <cerrno>
+#include <new>
 #include <ostream>
 #include <type_traits>
 
@@ -81,4 +85,15 @@ TEST_CASE("little-endian loads and checked addition") {
   std::uint64_t sum = 0;
   CHECK(checked_add(1, 2, sum));
   CHECK_FALSE(checked_add(~0ULL, 1, sum));
+}
+
+TEST_CASE("what ended a task is its own error, and only a cancellation is one") {
+  const auto failure = [](auto thrown) { return failure_of(std::make_exception_ptr(thrown)); };
+  const auto stopped = failure(boost::system::system_error(ECANCELED, boost::system::system_category()));
+  CHECK(stopped.code == Errc::cancelled);
+  const auto refused = failure(boost::system::system_error(EMFILE, boost::system::system_category()));
+  CHECK(refused.code == Errc::io);
+  CHECK(refused.message.find("Too many open files") != std::string::npos);
+  CHECK(failure(std::bad_alloc()).message.find("out of memory") != std::string::npos);
+  CHECK(failure(std::runtime_error("start a thread")).message == "start a thread");
 }

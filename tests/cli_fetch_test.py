@@ -341,6 +341,24 @@ class ErrorTest(Story):
         self.assert_error(self.fetch(self.archive, "--trace", blocked / "t.json", "-i", "none"), FAILED,
                           f"write trace '{blocked}/t.json': Not a directory")
 
+    def test_the_fetch_failed_and_its_trace_too(self):
+        blocked = self.folder / "file"
+        blocked.touch()
+        outcome = self.fetch(f"s3://{BUCKET}/b.zip", "--endpoint", self.origin().endpoint, "--trace", blocked / "t.json", **KEYS)
+        self.assert_error(outcome, NOT_FOUND, f"s3://{BUCKET}/b.zip: no such object")
+
+    def test_no_thread_to_decode(self):
+        limited = ["prlimit", "--nproc=1:1"]
+        if os.geteuid() == 0:  # whom no limit holds: as a user who has no other process
+            limited += ["setpriv", "--reuid", "54321", "--clear-groups"]
+        program = shutil.copy(TMPDUMP, self.folder / "program")  # the build may lie where only root goes
+        self.folder.chmod(0o777)
+        # LeakSanitizer looks by a thread of its own.
+        options = f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"
+        done = subprocess.run([*limited, program, "fetch", self.archive, "-d", self.destination], capture_output=True, text=True,
+                              env={**os.environ, "ASAN_OPTIONS": options}, timeout=MOST_S)
+        self.assert_error((done.returncode, done.stdout, done.stderr), FAILED, "start a thread that decodes", "too many processes")
+
     def test_usage(self):
         for arguments, words in (
                 ([], ["TMPDUMP_URI"]),

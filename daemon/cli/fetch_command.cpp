@@ -2,6 +2,7 @@
 #include "cli/fetch_command.h"
 
 #include "base/process.h"
+#include "base/task_failure.h"
 #include "base/version.h"
 #include "cli/globs.h"
 #include "cli/progress_bar.h"
@@ -137,6 +138,12 @@ result<void> FetchRun::open() {
   return {};
 }
 
+Failure ended_by(const std::exception_ptr& error) {
+  Failure failure = failure_of(error);
+  if (failure.code == Errc::cancelled) failure.message = "interrupted; what was complete stays";
+  return failure;
+}
+
 // Runs the loop until the task and all that it started have ended. SIGINT and SIGTERM cancel it.
 template <class T>
 result<T> FetchRun::run_to_end(asio::awaitable<result<T>> task) {
@@ -152,11 +159,7 @@ result<T> FetchRun::run_to_end(asio::awaitable<result<T>> task) {
   asio::co_spawn(
       context_, std::move(task),
       asio::bind_cancellation_slot(stop.slot(), [&](const std::exception_ptr& error, result<T> value) {
-        if (error) {
-          outcome.emplace(Failure{Errc::cancelled, "interrupted; what was complete stays"});
-        } else {
-          outcome.emplace(std::move(value));
-        }
+        outcome.emplace(error ? result<T>(ended_by(error)) : std::move(value));
         timer->cancel();
         signals.cancel();
       }));
@@ -190,10 +193,9 @@ int FetchRun::fetch() {
   const auto summary =
       run_to_end(prefetch::prefetch(context_, *source_, *destination, settings_, observer, progress_, trace));
   destination->clean_up();
-  if (trace != nullptr) {
-    if (const auto written = trace->write(options_.trace_file); !written) return report(written.error());
-  }
+  const auto written = trace != nullptr ? trace->write(options_.trace_file) : result<void>{};
   if (!summary) return report(summary.error());
+  if (!written) return report(written.error());
   if (!arguments_.quiet) print_summary(*summary, source_->display());
   return 0;
 }

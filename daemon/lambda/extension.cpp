@@ -2,6 +2,7 @@
 #include "lambda/extension.h"
 
 #include "base/process.h"
+#include "base/task_failure.h"
 #include "lambda/archive.h"
 #include "lambda/extensions_api.h"
 #include "lambda/log.h"
@@ -20,7 +21,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <exception>
-#include <new>
 #include <poll.h>
 
 namespace tmpdump::lambda {
@@ -34,20 +34,6 @@ namespace {
 // Of what a missing archive may be, what the original layer tolerates: no key, no bucket, no access.
 bool is_missing(const Failure& failure) {
   return failure.code == Errc::not_found || failure.code == Errc::denied;
-}
-
-// What ended a task of ours that says nothing itself.
-Failure failure_of(const std::exception_ptr& error) {
-  try {
-    std::rethrow_exception(error);
-  } catch (const boost::system::system_error& stopped) {
-    if (stopped.code() == asio::error::operation_aborted) return {Errc::cancelled, "stopped"};
-    return {Errc::io, printable(stopped.what())};
-  } catch (const std::bad_alloc&) {
-    return {Errc::io, "out of memory; give the function more"};
-  } catch (const std::exception& other) {
-    return {Errc::io, printable(other.what())};
-  }
 }
 
 // One of the things that go on at the same time: how it ended, and how to end it.
