@@ -30,6 +30,34 @@ std::optional<std::string_view> after(std::string_view line, std::string_view ke
   return line.substr(at + keyword.size());
 }
 
+// A digit's value; nothing for what is none.
+std::optional<unsigned> hex(char digit) {
+  if (digit >= '0' && digit <= '9') return digit - '0';
+  if (digit >= 'a' && digit <= 'f') return digit - 'a' + 10;
+  if (digit >= 'A' && digit <= 'F') return digit - 'A' + 10;
+  return std::nullopt;
+}
+
+// "/my app/x.jar" of "/my%20app/x.jar". What is no escape stays as it is; so does %00, which is in no name.
+std::string decoded(std::string_view url) {
+  std::string out;
+  for (std::size_t i = 0; i < url.size(); ++i) {
+    const auto high = url[i] == '%' && i + 2 < url.size() ? hex(url[i + 1]) : std::nullopt;
+    const auto low = high ? hex(url[i + 2]) : std::nullopt;
+    if (!low || (*high == 0 && *low == 0)) {
+      out.push_back(url[i]);
+      continue;
+    }
+    out.push_back(static_cast<char>(*high << 4U | *low));
+    i += 2;
+  }
+  return out;
+}
+
+void add_once(std::vector<std::string>& names, std::string name) {
+  if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+}
+
 class Parser {
 public:
   void line(std::string_view text) {
@@ -53,7 +81,7 @@ private:
     const std::string_view name = file_name(path);
     auto found = std::find_if(log_.libraries.begin(), log_.libraries.end(),
                               [&](const auto& l) { return l.name == name; });
-    newest_.reset();
+    newest_.clear();
     if (found == log_.libraries.end()) {
       newest_ = name;
       log_.libraries.push_back({std::string(name), {}, {}, {}, false});
@@ -69,25 +97,35 @@ private:
   }
 
   void extracting(std::string_view url) {
-    extracted_ = file_name(url);
-    constexpr std::string_view scheme = "jar:file:";
-    const std::size_t end = url.find("!/");
-    if (!url.starts_with(scheme) || end == std::string_view::npos) return;
-    const std::string jar(url.substr(scheme.size(), end - scheme.size()));
-    if (std::find(log_.jars.begin(), log_.jars.end(), jar) == log_.jars.end()) log_.jars.push_back(jar);
+    extracted_ = decoded(file_name(url));
+    constexpr std::string_view file = "jar:file:";
+    constexpr std::string_view nested = "jar:nested:"; // of Spring Boot, since 3.2
+    const bool is_nested = url.starts_with(nested);
+    if (!is_nested && !url.starts_with(file)) return;
+    url.remove_prefix(is_nested ? nested.size() : file.size());
+    const std::size_t end = url.find(is_nested ? "/!" : "!/");
+    if (end == 0 || end == std::string_view::npos) return;
+    const std::string jar = decoded(url.substr(0, end));
+    const std::string_view below = url.substr(end + 2);
+    const std::size_t inner_end = below.find("!/");
+    if (inner_end != std::string_view::npos) {
+      add_once(log_.nested_jars, jar + "!" + decoded(below.substr(0, inner_end)));
+    } else if (!is_nested) {
+      add_once(log_.jars, jar);
+    }
   }
 
   // "/path/libx.so: java.lang.UnsatisfiedLinkError: …": it counts only if another attempt was good.
   void failure(std::string_view what) {
-    if (!newest_ || !what.starts_with('/')) return;
-    if (file_name(what.substr(0, what.find(": "))) == *newest_) log_.libraries.pop_back();
-    newest_.reset();
+    if (newest_.empty() || !what.starts_with('/')) return;
+    if (file_name(what.substr(0, what.find(": "))) == newest_) log_.libraries.pop_back();
+    newest_.clear();
   }
 
   DebugLog log_;
   std::string class_;
-  std::string extracted_;             // file name of what was extracted, and not loaded yet
-  std::optional<std::string> newest_; // the library that the line before added
+  std::string extracted_; // file name of what was extracted, and not loaded yet
+  std::string newest_;    // the library that the line before added
 };
 
 } // namespace

@@ -19,6 +19,7 @@ struct LoadedLibrary {
 struct DebugLog {
   std::vector<LoadedLibrary> libraries; // each once, in the order of loading
   std::vector<std::string> jars;        // that natives were taken out of, each once
+  std::vector<std::string> nested_jars; // the same of jars inside of a jar: "/app.jar!BOOT-INF/lib/x.jar"
 };
 
 // Lines of other origin, and what stands before the message (times, levels), are skipped. Attempts that

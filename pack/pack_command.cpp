@@ -78,7 +78,14 @@ result<void> PackRun::collect_sources() {
                                       " shows no library that JavaCPP loads; run the application with "
                                       "-Dorg.bytedeco.javacpp.logger.debug=true and keep what it prints"};
     }
-    if (sources.sources.empty() && sources.class_path.empty()) sources.sources = sources_of(*log_);
+    if (sources.sources.empty() && sources.class_path.empty()) {
+      if (!log_->nested_jars.empty()) {
+        return Failure{Errc::usage, quote(log_->nested_jars.front()) +
+                                        ", which the log names, is a jar inside of a jar: unpack the outer "
+                                        "one and name those that were in it, as BOOT-INF/lib/*.jar"};
+      }
+      sources.sources = sources_of(*log_);
+    }
   }
   if (sources.sources.empty() && sources.class_path.empty() && sources.variants.empty()) {
     return Failure{Errc::usage, "nothing to pack: name directories, files or jars, or give --class-path"};

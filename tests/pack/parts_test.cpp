@@ -98,6 +98,29 @@ TEST_CASE("a log with other lines, prefixes, and attempts that failed") {
   CHECK(parse_debug_log("").libraries.empty());
 }
 
+TEST_CASE("a log names jars by their URLs") {
+  const auto log_of = [](const std::string& url) {
+    return parse_debug_log("Debug: Extracting " + url + "\nDebug: Loading /x/libx.so\n");
+  };
+  const auto jar = [&](const std::string& url) { return log_of("jar:file:" + url + "!/a/libx.so").jars; };
+  using Names = std::vector<std::string>;
+  CHECK(jar("/my%20app/%C3%A9%21.jar") == Names{"/my app/\u00e9!.jar"});
+  for (const std::string same : {"/100%.jar", "/%", "/%4", "/%zz.jar", "/%+1.jar", "/%00.jar", "/a+b.jar"})
+    CHECK(jar(same) == Names{same});
+  CHECK(log_of("jar:file:/x.jar!/a/libc%2B%2B.so").libraries.at(0).source_name == "libc++.so");
+  // Spring Boot's, before 3.2 and since.
+  for (const std::string url : {"jar:file:/my%20app.jar!/BOOT-INF/lib/x.jar!/a/libx.so",
+                                "jar:nested:/my%20app.jar/!BOOT-INF/lib/x.jar!/a/libx.so"}) {
+    CHECK(log_of(url).jars.empty());
+    CHECK(log_of(url).nested_jars == Names{"/my app.jar!BOOT-INF/lib/x.jar"});
+  }
+  for (const std::string odd :
+       {"jar:nested:/x.jar", "jar:nested:", "jar:nested:!/", "jar:file:", "jar:", "!/!/"}) {
+    CHECK(log_of(odd).jars.empty());
+    CHECK(log_of(odd).nested_jars.empty());
+  }
+}
+
 TEST_CASE("what a log means for the archive: sources, order, classes") {
   const std::string cold = log_of_javacpp();
   CHECK(sources_of(parse_debug_log(cold)) == parse_debug_log(cold).jars);
