@@ -2,6 +2,8 @@
 #include "pack/compressor.h"
 
 #include <new>
+#include <string>
+#include <system_error>
 
 namespace tmpdump::pack {
 
@@ -16,10 +18,20 @@ result<Packed> compress(Codec& codec, zip::Method method, Job& job) {
 
 } // namespace
 
-Compressor::Compressor(zip::Method method, int level, unsigned threads) : method_(method), level_(level) {
-  workers_.reserve(threads);
-  for (unsigned i = 0; i < threads; ++i)
-    workers_.emplace_back([this] { work(); });
+Compressor::Compressor(zip::Method method, int level) : method_(method), level_(level) {}
+
+result<void> Compressor::start(unsigned threads) {
+  workers_.reserve(threads); // from here on a thread that was started is kept
+  try {
+    for (unsigned i = 0; i < threads; ++i)
+      workers_.emplace_back([this] { work(); });
+  } catch (const std::system_error& error) { // fewer do it too
+    if (workers_.empty()) {
+      return Failure{Errc::io, std::string("start a thread that compresses: ") + error.what() +
+                                   " (too many processes, or too little memory)"};
+    }
+  }
+  return {};
 }
 
 Compressor::~Compressor() {
@@ -44,7 +56,7 @@ std::future<result<Packed>> Compressor::submit(Job job) {
 }
 
 void Compressor::work() {
-  const auto codec = make_codec(method_, level_);
+  std::unique_ptr<Codec> codec;
   for (;;) {
     std::unique_lock lock(mutex_);
     wake_.wait(lock, [this] { return ending_ || !jobs_.empty(); });
@@ -53,6 +65,7 @@ void Compressor::work() {
     jobs_.pop_front();
     lock.unlock();
     try {
+      if (!codec) codec = make_codec(method_, level_);
       task.promise.set_value(compress(*codec, method_, task.job));
     } catch (const std::bad_alloc&) {
       task.promise.set_value(Failure{Errc::io, "out of memory while compressing; try a lower --level"});

@@ -29,11 +29,13 @@ struct Job {
 // `jobs_` and `ending_` are guarded by `mutex_`. Memory is bounded by the caller, who holds the futures.
 class Compressor {
 public:
-  Compressor(zip::Method method, int level, unsigned threads);
+  Compressor(zip::Method method, int level);
   ~Compressor(); // jobs that no worker has begun are dropped
   Compressor(const Compressor&) = delete;
   Compressor& operator=(const Compressor&) = delete;
 
+  // Once, before the first submit(). Fewer threads are as good; fails where there is none.
+  result<void> start(unsigned threads);
   std::future<result<Packed>> submit(Job job);
 
 private:

@@ -153,8 +153,8 @@ result<void> store_once(Collected& collected, const Libraries& libraries) {
   TMPDUMP_CHECK(leave_out_equal_variants(collected));
   std::multimap<std::uint64_t, std::size_t> kept; // by size: positions in items
   auto& items = collected.items;
-  // A file that is named as its SONAME says comes first: links lead to it. No link leads to a variant or stands
-  // for one: it would be published at its own target's place.
+  // A file that is named as its SONAME says comes first: links lead to it. No link leads to a variant or
+  // stands for one: it would be published at its own target's place.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < items.size(); ++i) {
     const bool plain = items[i].kind == zip::Kind::file && variant_of(items[i].path).empty();

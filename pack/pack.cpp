@@ -86,10 +86,11 @@ public:
   Pipeline(const std::vector<Item>& items, const PackSettings& settings, unsigned threads, OutputFile& out,
            prefetch::Progress& progress, const Tick& tick)
       : items_(items), settings_(settings), window_((2 * threads + 1) * zstd_segment), writer_(out),
-        progress_(progress), tick_(tick), compressor_(settings.method, settings.level, threads) {
+        progress_(progress), tick_(tick), compressor_(settings.method, settings.level) {
     packing_.entries.resize(items.size());
   }
 
+  result<void> start(unsigned threads) { return compressor_.start(threads); }
   result<void> add(std::size_t item);
   result<Packing> finish();
 
@@ -262,6 +263,7 @@ result<Packing> write_archive(const std::vector<Item>& items, const PackSettings
   progress.files_wanted = items.size();
   const unsigned threads = settings.threads != 0 ? settings.threads : prefetch::available_cores();
   Pipeline pipeline(items, settings, threads, out, progress, tick);
+  TMPDUMP_CHECK(pipeline.start(threads));
   for (std::size_t i = 0; i < items.size(); ++i) {
     TMPDUMP_CHECK(tick());
     TMPDUMP_CHECK(pipeline.add(i));

@@ -120,6 +120,27 @@ class Sources(Story):
         self.refused(USAGE, "pack", "openblas.jar", "--from-log", "openblas.jar", "-o", "b.zip", says="logger.debug=true")
 
 
+    def log_of(self, url):
+        """Of an application that takes liba.so.1 out of the jar of that URL."""
+        place = "org/bytedeco/x/linux-x86_64/liba.so.1"
+        self.write("debug.log", f"Debug: Loading class x.X\nDebug: Extracting {url}!/{place}\n"
+                                "Debug: Loading /home/u/.javacpp/cache/x.jar/liba.so.1\n")
+        return {place: library(soname="liba.so.1")}
+
+    def test_from_a_log_that_names_a_jar_by_its_url(self):
+        (self.folder / "my app").mkdir()
+        self.jar("my app/x.jar", self.log_of(f"jar:file:{self.folder}/my%20app/x.jar"))
+        self.tmpdump("pack", "--from-log", "debug.log", "-o", "a.zip")
+        self.assertEqual(list(self.fetched("a.zip")), ["lib/liba.so.1"])
+
+    def test_from_a_log_whose_jars_are_inside_of_a_jar(self):
+        for url in "jar:file:/app.jar!/BOOT-INF/lib/x.jar", "jar:nested:/app.jar/!BOOT-INF/lib/x.jar":  # Spring Boot's, before 3.2 and since
+            members = self.log_of(url)
+            self.refused(USAGE, "pack", "--from-log", "debug.log", "-o", "a.zip", says=["BOOT-INF/lib/x.jar", "/app.jar", "unpack"])
+            self.jar("x.jar", members)
+            self.tmpdump("pack", "x.jar", "--from-log", "debug.log", "-o", "a.zip")
+            self.assertEqual(list(self.fetched("a.zip")), ["lib/liba.so.1"])
+
     def test_from_a_log_of_an_application_that_ran_before(self):
         cache = "cache/openblas.jar/org/bytedeco/openblas/linux-x86_64"
         for number, (name, needed) in enumerate({"liba.so.1": ["libbeside.so"], "libbeside.so": [], "libnever.so": []}.items()):
@@ -307,6 +328,12 @@ class Form(Story):
         self.tmpdump("pack", "lib", "-o", "b.zip", "--segment-size", "64K", "--threads", 3)
         self.assertEqual((self.folder / "a.zip").read_bytes(), (self.folder / "b.zip").read_bytes())
 
+    def test_fewer_threads_than_asked_for_do_it_too(self):
+        self.fill()
+        done = self.with_threads(3, "pack", "lib", "--threads", 64, "-o", "a.zip")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.fetched("a.zip"), self.CONTENT)
+
     def test_a_profile_orders_the_entries(self):
         self.fill()
         self.write("profile", "# first use\n/tmp/lib/small\n\nlib/libmiddle.so # then\nlib/none\nlib/small\n")
@@ -357,6 +384,11 @@ class Trouble(Story):
         self.refused(USAGE, "pack", "lib", "-o", "lib", says="a directory")
         self.refused(USAGE, "pack", "lib", "-o", "/dev/null", says="no regular file")
         self.refused(NOT_FOUND, "pack", "lib", "-o", "no/such/a.zip", says="no/such/a.zip")
+
+    def test_no_thread_to_compress(self):
+        done = self.with_threads(1, "pack", "lib", "-o", "a.zip")
+        self.assertEqual(done.returncode, FAILED, done.stderr)
+        self.assertRegex(done.stderr, r"\Atmpdump: error: start a thread that compresses: [^\n]*too many processes[^\n]*\n\Z")
 
     def test_a_full_disk(self):
         self.write("lib/big", os.urandom(3 << 20))
@@ -425,6 +457,24 @@ class Trouble(Story):
             self.assertEqual(reader.read(), b"old")
         self.assertEqual(os.readlink(link), "b.zip")
         self.assertTrue(zipfile.is_zipfile(self.folder / "b.zip"))
+
+    def test_a_link_to_an_archive_that_is_to_be_made_stays_one(self):
+        (self.folder / "releases").mkdir()
+        self.link("latest.zip", "releases/newest.zip")
+        self.link("releases/newest.zip", "2.zip")
+        self.tmpdump("pack", "lib", "-o", "latest.zip")
+        self.assertEqual(os.readlink(self.folder / "latest.zip"), "releases/newest.zip")
+        self.assertEqual(os.readlink(self.folder / "releases/newest.zip"), "2.zip")
+        self.assertTrue(zipfile.is_zipfile(self.folder / "releases/2.zip"))
+        self.link("round.zip", "round.zip")
+        self.refused(FAILED, "pack", "lib", "-o", "round.zip", says=["round.zip", "symbolic links"])
+        self.link("nowhere.zip", "no/such/a.zip")
+        self.refused(NOT_FOUND, "pack", "lib", "-o", "nowhere.zip", says="nowhere.zip")
+
+    def test_who_may_read_the_old_archive_may_read_the_new_one(self):
+        self.write("b.zip", b"old", 0o640)
+        self.tmpdump("pack", "lib", "-o", "b.zip")
+        self.assertEqual((self.folder / "b.zip").stat().st_mode & 0o777, 0o640)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,20 @@ class Story(unittest.TestCase):
         self.assertEqual((done.returncode, done.stdout), (FAILED, f"{name}\n"), done.stderr)
         self.assertIn("No space left on device; what was there before is untouched", done.stderr)
 
+    def with_threads(self, most, *arguments):
+        """Run by a user who may have no more threads, the program's first one counted."""
+        if os.geteuid() != 0:
+            self.skipTest("not root, who can become a user that has no other process")
+        program = shutil.copy(TMPDUMP, self.folder / "program")  # the build may lie where only root goes
+        (self.folder / "tmp").mkdir(exist_ok=True)
+        for place in self.folder, self.folder / "tmp":
+            place.chmod(0o777)
+        # LeakSanitizer looks by a thread of its own.
+        options = {"TMPDIR": str(self.folder / "tmp"), "ASAN_OPTIONS": f"{os.environ.get('ASAN_OPTIONS', '')}:detect_leaks=0"}
+        return subprocess.run(["prlimit", f"--nproc={most}:{most}", "setpriv", "--reuid", "54321", "--clear-groups", program,
+                               *map(str, arguments)], cwd=self.folder, capture_output=True, text=True, timeout=120,
+                              env={**os.environ, **options})
+
     def run_tmpdump(self, *arguments, **options):
         words = [TMPDUMP, *map(str, arguments)]
         return subprocess.run(words, cwd=self.folder, capture_output=True, text=True, timeout=120,
