@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "pack/ls.h"
 
+#include "cli/json_text.h"
 #include "cli/report.h"
 #include "cli/size.h"
 #include "manifest/dependencies.h"
@@ -184,8 +185,10 @@ std::string render_json(const std::string& archive, const std::vector<Row>& rows
     size += entry.kind == zip::Kind::file ? entry.size : 0;
     packed += entry.compressed_size;
   }
-  return json::serialize(json::object{
-      {"archive", archive}, {"size", size}, {"packed", packed}, {"entries", std::move(entries)}});
+  return json::serialize(json::object{{"archive", cli::text_of(archive)},
+                                      {"size", size},
+                                      {"packed", packed},
+                                      {"entries", std::move(entries)}});
 }
 
 int run_ls(const LsArguments& arguments) {

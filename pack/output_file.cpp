@@ -4,7 +4,9 @@
 #include "pack/text.h"
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -32,19 +34,30 @@ std::string hidden_name(const std::string& path) {
   return path.substr(0, name) + "." + path.substr(name) + "." + std::to_string(random());
 }
 
-// Where a symbolic link at `path` leads, so that the link stays one.
-std::string behind_links(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
-  return real ? std::string(real.get()) : path;
+// Where a symbolic link at `path` leads, so that the link stays one; also to what is still to be made.
+result<std::string> behind_links(const std::string& wanted) {
+  constexpr int most_links = 40; // as the kernel
+  std::string path = wanted;
+  for (int i = 0; i < most_links; ++i) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+    if (real) return std::string(real.get());
+    std::array<char, PATH_MAX> target{};
+    const ssize_t length = ::readlink(path.c_str(), target.data(), target.size());
+    if (length <= 0) return path;
+    const std::string_view to(target.data(), static_cast<std::size_t>(length));
+    path = to.front() == '/' ? std::string(to) : directory_of(path).append("/").append(to);
+  }
+  return system_failure("write " + quote(wanted), ELOOP);
 }
 
 } // namespace
 
 result<OutputFile> OutputFile::create(const std::string& wanted) {
   if (wanted.empty()) return Failure{Errc::usage, "the output has no name"};
-  const std::string path = behind_links(wanted);
+  TMPDUMP_TRY(const std::string path, behind_links(wanted));
   struct stat there {};
-  if (::stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+  const bool replaces = ::stat(path.c_str(), &there) == 0;
+  if (replaces && !S_ISREG(there.st_mode)) {
     return Failure{Errc::usage,
                    "write " + quote(wanted) + ": there is " +
                        (S_ISDIR(there.st_mode) ? "a directory" : "something that is no regular file") +
@@ -52,14 +65,18 @@ result<OutputFile> OutputFile::create(const std::string& wanted) {
   }
   // A file without a name vanishes with the process, however that ends.
   UniqueFd fd(::open(directory_of(path).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0666));
-  if (fd) return OutputFile(std::move(fd), path, {});
-  if (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
+  std::string hidden;
+  if (!fd && errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL) {
     return system_failure("write " + quote(wanted), errno);
   }
-  std::string hidden = hidden_name(path);
-  fd = UniqueFd(::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
-  if (!fd) return system_failure("write " + quote(wanted), errno);
-  return OutputFile(std::move(fd), path, std::move(hidden));
+  if (!fd) {
+    hidden = hidden_name(path);
+    fd = UniqueFd(::open(hidden.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
+    if (!fd) return system_failure("write " + quote(wanted), errno);
+  }
+  OutputFile file(std::move(fd), path, std::move(hidden));
+  if (replaces) TMPDUMP_CHECK(file.set_mode(there.st_mode)); // who may read it stays who may
+  return file;
 }
 
 OutputFile::~OutputFile() {

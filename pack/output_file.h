@@ -17,7 +17,8 @@ namespace tmpdump::pack {
 // place that the destructor removes), so that what was at the place stays, also for those who read it.
 class OutputFile {
 public:
-  // Follows a symbolic link at `path`. Refuses a place where something other than a regular file is.
+  // Follows symbolic links at `path`, also to where nothing is yet. Takes the mode of the file that is there;
+  // refuses a place where something other than a regular file is.
   static result<OutputFile> create(const std::string& path);
   OutputFile(OutputFile&&) = default;
   OutputFile& operator=(OutputFile&&) = delete;

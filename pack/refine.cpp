@@ -14,8 +14,10 @@
 #include "pack/zip_writer.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <set>
+#include <sys/stat.h>
 
 namespace tmpdump::pack {
 
@@ -116,6 +118,8 @@ result<std::string> refine(const RefineArguments& arguments) {
   TMPDUMP_TRY(const ArchiveFile archive, ArchiveFile::open(arguments.archive));
   TMPDUMP_TRY(Plan plan, make_plan(arguments, archive, interrupt));
   note_broken(plan);
+  struct stat status {};
+  if (::fstat(archive.fd(), &status) != 0) return system_failure("read " + quote(arguments.archive), errno);
   // A dry run writes, too, into a file that never gets a name: what it says is what would be.
   TMPDUMP_TRY(OutputFile out, OutputFile::create(arguments.output.value_or(arguments.archive)));
   ZipWriter writer(out);
@@ -124,6 +128,7 @@ result<std::string> refine(const RefineArguments& arguments) {
     TMPDUMP_CHECK(copy_entry(archive, plan.rows[i].entry, writer));
   }
   TMPDUMP_CHECK(writer.finish());
+  TMPDUMP_CHECK(out.set_mode(status.st_mode));
   if (!arguments.dry_run) TMPDUMP_CHECK(out.publish());
   return summary(plan, archive.size(), out.size());
 }

@@ -68,6 +68,11 @@ class Ls(Archives):
         self.assertEqual(entries["lib/glibc-hwcaps/x86-64-v3/libb.so.1"]["variant"], "x86-64-v3")
         self.assertEqual(sum(entry["packed"] for entry in entries.values()), listed["packed"])
 
+    def test_json_of_an_archive_with_any_name(self):
+        name = os.fsdecode(b"\xff.zip")
+        (self.folder / "a.zip").rename(self.folder / name)
+        self.assertEqual(json.loads(self.tmpdump("ls", name, "--json"))["archive"], r"\xff.zip")
+
     def test_what_is_no_archive(self):
         self.refused(NOT_FOUND, "ls", "none.zip", says="none.zip")
         self.refused(BAD_ARCHIVE, "ls", "lib/text", says="lib/text")
@@ -180,6 +185,7 @@ class Refine(Archives):
 
     def test_fewer_entries_in_another_order_same_bytes(self):
         before = self.raw("a.zip")
+        (self.folder / "a.zip").chmod(0o600)
         self.write("profile", "lib/text\nlib/libb.so.1\n")
         said = self.tmpdump("refine", "a.zip", "-x", "*hwcaps*", "--profile", "profile")
         self.assertRegex(said, r"(?m)^- lib/glibc-hwcaps/x86-64-v3/libb.so.1 ")
@@ -189,6 +195,7 @@ class Refine(Archives):
         self.assertEqual(list(after), ["lib/text", "lib/libb.so.1", "lib/liba.so", "lib/libb.so"])
         self.assertEqual(after, {name: before[name] for name in after})
         self.assertEqual(len(packed_form.check(self.folder / "a.zip")["lib/liba.so"]), 5)
+        self.assertEqual((self.folder / "a.zip").stat().st_mode & 0o777, 0o600)
         self.tmpdump("verify", "a.zip")
 
     def test_a_dry_run_says_the_same_and_writes_nothing(self):
