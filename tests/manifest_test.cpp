@@ -123,6 +123,17 @@ TEST_CASE("needed names mean the archive's files") {
   CHECK_FALSE(dependencies.of_link(5, "..").has_value());
 }
 
+TEST_CASE("a library that names one file a thousand times costs no more than the files of that name") {
+  DestinationFixture d;
+  d.holds("lib/a.so", "");
+  for (int i = 0; i < 500; ++i)
+    d.holds("d" + std::to_string(i) + "/x.so", "");
+  const Dependencies dependencies(d.listing());
+  const auto found = dependencies.of_library(0, std::vector<std::string>(1024, "x.so"));
+  CHECK(found.size() == 500);
+  CHECK(found.capacity() <= 2 * found.size());
+}
+
 TEST_CASE("more edges than there is room for mean everything, not fewer") {
   DestinationFixture destination;
   std::vector<std::string> names(40);

@@ -53,9 +53,15 @@ Dependencies::Dependencies(std::span<const ListedEntry> entries) : entries_(entr
 std::vector<std::uint32_t> Dependencies::of_library(std::uint32_t entry,
                                                     std::span<const std::string> needed) const {
   const std::string_view directory = split(entries_[entry].path).first;
+  // Each name once: different ones have no entry in common, so no more is found than there are entries.
+  std::vector<std::string_view> file_names;
+  file_names.reserve(needed.size());
+  for (const std::string& name : needed)
+    file_names.push_back(split(name).second);
+  std::sort(file_names.begin(), file_names.end());
+  file_names.erase(std::unique(file_names.begin(), file_names.end()), file_names.end());
   std::vector<std::uint32_t> found;
-  for (const std::string& name : needed) {
-    const std::string_view file_name = split(name).second;
+  for (const std::string_view file_name : file_names) {
     const auto [first, last] = by_file_name_.equal_range(file_name);
     const auto beside = std::find_if(
         first, last, [&](const auto& it) { return split(entries_[it.second].path).first == directory; });
@@ -66,7 +72,6 @@ std::vector<std::uint32_t> Dependencies::of_library(std::uint32_t entry,
     }
   }
   std::sort(found.begin(), found.end());
-  found.erase(std::unique(found.begin(), found.end()), found.end());
   std::erase(found, entry);
   return found;
 }
