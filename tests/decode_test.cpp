@@ -7,6 +7,7 @@
 #include <fstream>
 #include <iterator>
 #include <malloc.h>
+#include <thread>
 
 using namespace tmpdump;
 using namespace tmpdump::decode;
@@ -321,6 +322,27 @@ TEST_CASE("zstd: refused in a sentence: foreign bytes, formats of before 1.0, wi
   const std::string largest = zstd_frame(data, 3, true, max_zstd_window_log, false);
   const auto decoder = make_decoder(zip::Method::zstd, largest.size());
   CHECK(whole(run(*decoder, largest), data, largest.size()));
+}
+
+TEST_CASE("zstd: who drops another thread's decoder keeps nothing of it, and who decodes keeps one window") {
+  const std::string frame = zstd_frame(text_like(1000, 13), 3, true, max_zstd_window_log, false);
+  const auto begun = [&] {
+    auto decoder = make_decoder(zip::Method::zstd, frame.size());
+    std::string out(10, '\0'); // its window is there, its end is not
+    CHECK(decoder->decode(bytes_of(frame), std::as_writable_bytes(std::span(out))).has_value());
+    return decoder;
+  };
+  std::thread([&] {
+    const std::size_t before = heap_in_use();
+    std::unique_ptr<Decoder> decoder;
+    std::thread([&] { decoder = begun(); }).join();
+    decoder.reset();
+    CHECK(heap_in_use() - before < 1'000'000);
+    begun();
+    const std::size_t kept = heap_in_use();
+    begun();
+    CHECK(heap_in_use() == kept);
+  }).join();
 }
 
 TEST_CASE("CRC-32 is zlib's, in any alignment and in pieces") {

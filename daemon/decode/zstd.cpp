@@ -35,9 +35,13 @@ struct Free {
 using Stream = std::unique_ptr<ZSTD_DStream, Free>;
 
 // A stream has its frame's window, 8 MiB for a segment: one that has ended is used again by the next decoder
-// of its thread, and goes with the thread.
-Stream& spare_stream() {
-  thread_local Stream spare;
+// of its thread, and goes with the thread. A thread that only drops decoders keeps none.
+struct Spare {
+  Stream stream;
+  bool used = false;
+};
+Spare& spare_stream() {
+  thread_local Spare spare;
   return spare;
 }
 
@@ -45,7 +49,7 @@ class Zstd final : public Decoder {
 public:
   explicit Zstd(std::uint64_t compressed_size) : left_(compressed_size) {}
   ~Zstd() override {
-    if (stream_ && !failure_) spare_stream() = std::move(stream_);
+    if (stream_ && !failure_ && spare_stream().used) spare_stream().stream = std::move(stream_);
   }
   Zstd(const Zstd&) = delete;
   Zstd& operator=(const Zstd&) = delete;
@@ -72,7 +76,8 @@ public:
 
 private:
   void open() {
-    stream_ = std::move(spare_stream());
+    spare_stream().used = true;
+    stream_ = std::move(spare_stream().stream);
     if (!stream_) stream_.reset(ZSTD_createDStream());
     if (!stream_ || ZSTD_isError(ZSTD_DCtx_reset(stream_.get(), ZSTD_reset_session_only)) != 0 ||
         ZSTD_isError(ZSTD_DCtx_setParameter(stream_.get(), ZSTD_d_windowLogMax, max_zstd_window_log)) != 0)
