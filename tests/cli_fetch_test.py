@@ -213,6 +213,8 @@ class OptionsTest(Story):
     def trace(self, outcome, path):
         self.assert_fetched(outcome)
         events = json.loads(path.read_text())["traceEvents"]
+        # Microseconds from its start, not from the machine's.
+        self.assertLess(max(event["ts"] + event.get("dur", 0) for event in events if event["ph"] in "Xi"), 60e6)
         return events, {(event.get("cat"), event["name"]) for event in events if event["ph"] in "Xi"}
 
     def test_a_trace(self):
@@ -225,6 +227,12 @@ class OptionsTest(Story):
                               ("ranges", "range"), ("decoders", "lib/b.so"), ("files", "lib/b.so")}, kinds)
         self.assertNotIn(SECRET_KEY, path.read_text())
         self.assertNotIn("Signature", path.read_text())
+
+    def test_a_trace_without_what_was_not_asked_for_in_the_end(self):
+        path = self.folder / "trace.json"
+        origin = self.origin()
+        # Ranges wait for a connection when the directory tells that the archive is there already.
+        self.trace(self.fetch(S3, "--endpoint", origin.endpoint, "--connections", "2", "--trace", path, **KEYS), path)
 
     def test_a_trace_shows_a_retry(self):
         path = self.folder / "trace.json"
