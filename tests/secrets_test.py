@@ -15,6 +15,7 @@ from extension_harness import archives, case
 from extension_harness.api import NEXT
 from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, REGION, SECRET_KEY, TOKEN
 from extension_harness.credentials import Credentials
+from extension_harness.refuses import RefusesAtFirst
 
 CONTAINER_TOKEN = "containerAUTHORIZATIONtokenThatNobodyMaySee0123456789"
 PRESIGNED = "presignedSIGNATUREthatNobodyMaySee0123456789abcdef"
@@ -80,6 +81,13 @@ class SecretsTest(case.ExtensionTest):
         yield "environment, TLS", "ready", secure, {"AWS_SESSION_TOKEN": TOKEN, "AWS_CA_BUNDLE": str(authority)}
         yield "container", "ready", plain, container
         self.assertEqual(set(credentials.asked), {CONTAINER_TOKEN})
+        chunked = Credentials(TOKEN, chunked=True)
+        self.addCleanup(chunked.close)
+        yield "container, chunked", "ready", plain, container | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": chunked.uri}
+        refusing = RefusesAtFirst(secure, 8)  # each request is signed before there is a connection for it
+        self.addCleanup(refusing.close)
+        yield ("no connection at first", "ready", refusing.endpoint,
+               {"AWS_SESSION_TOKEN": TOKEN, "AWS_CA_BUNDLE": str(authority)})
         yield "refused", "missing", plain, {"AWS_SESSION_TOKEN": TOKEN, "AWS_ACCESS_KEY_ID": ACCESS_KEY[::-1]}
         yield "presigned", "ready", None, {"AWS_SESSION_TOKEN": TOKEN, "TMPDUMP_URI": public + presigned}
         yield "presigned, refused", "failed", None, {

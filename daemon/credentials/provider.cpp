@@ -145,8 +145,7 @@ awaitable<result<Credentials>> Provider::State::fetch(std::shared_ptr<State> sta
   const config::HttpUri& uri = state->endpoint->uri;
   const net::Origin origin{uri.tls, uri.host, uri.port};
   net::Request request = request_for(uri, token);
-  const auto forget = [](net::Request* sent) { net::wipe_secrets(*sent); };
-  const std::unique_ptr<net::Request, decltype(forget)> guard(&request, forget);
+  const net::SecretsWipedAtEnd wiped(request);
   const auto deadline = std::chrono::steady_clock::now() + refresh_budget;
   Failure last{Errc::timeout, "no answer within 3 s"};
   for (unsigned attempt = 0; attempt < max_attempts; ++attempt) {

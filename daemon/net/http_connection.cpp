@@ -96,8 +96,9 @@ private:
 asio::awaitable<result<ResponseHead>> Session::request([[maybe_unused]] std::shared_ptr<Session> self,
                                                        result<std::string> wire, bool is_head,
                                                        std::chrono::milliseconds first_byte) {
-  if (!reusable()) co_return failure("not in a state to take a request", Errc::usage);
   if (!wire) co_return std::move(wire).error();
+  const WipedAtEnd unsent(*wire);
+  if (!reusable()) co_return failure("not in a state to take a request", Errc::usage);
   body_ = Body::pending;
   result<ResponseHead> head = cancelled(origin_);
   try {
@@ -111,6 +112,7 @@ asio::awaitable<result<ResponseHead>> Session::request([[maybe_unused]] std::sha
 
 asio::awaitable<result<ResponseHead>> Session::converse(std::string wire, bool is_head,
                                                         std::chrono::milliseconds limit) {
+  const WipedAtEnd unsent(wire); // a signature, a token: no less where the connection turns out to be closed
   if (answered_ > 0) { // anything but silence on an idle connection ends it
     const Io io = fill();
     if (io.status == IoStatus::done) co_return failure("the server sent bytes that nothing had asked for");

@@ -117,11 +117,11 @@ asio::awaitable<result<std::unique_ptr<Connection>>> Network::State::guarded_con
 asio::awaitable<result<Network::Response>> Network::State::converse(Origin origin, Request request,
                                                                     std::size_t max_body,
                                                                     std::chrono::milliseconds total) {
+  const SecretsWipedAtEnd wiped(request);
   try {
     TMPDUMP_CO_TRY(const auto connection, co_await connect(origin));
     Response response;
     auto head = co_await connection->request(request, total);
-    wipe_secrets(request);
     if (!head) co_return std::move(head).error();
     response.head = std::move(*head);
     const auto too_long = [&] {
@@ -129,8 +129,9 @@ asio::awaitable<result<Network::Response>> Network::State::converse(Origin origi
                                         std::to_string(max_body) + " bytes"};
     };
     if (response.head.content_length.value_or(0) > max_body && request.method != "HEAD") co_return too_long();
-    // Grown, it would leave copies of what may be keys behind.
-    response.body.reserve(static_cast<std::size_t>(response.head.content_length.value_or(0)));
+    // Grown, it would leave copies of what may be keys behind. What has no length (chunked) may be as long as is allowed.
+    if (request.method != "HEAD")
+      response.body.reserve(static_cast<std::size_t>(response.head.content_length.value_or(max_body)));
     char block[4096];
     for (;;) {
       TMPDUMP_CO_TRY(const std::size_t size,

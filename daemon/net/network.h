@@ -59,6 +59,18 @@ struct Request {
 // when it has been sent.
 void wipe_secrets(Request& request);
 
+// Does so when it goes out of scope, whichever way that comes about.
+class SecretsWipedAtEnd {
+public:
+  explicit SecretsWipedAtEnd(Request& request) : request_(request) {}
+  SecretsWipedAtEnd(const SecretsWipedAtEnd&) = delete;
+  SecretsWipedAtEnd& operator=(const SecretsWipedAtEnd&) = delete;
+  ~SecretsWipedAtEnd() { wipe_secrets(request_); }
+
+private:
+  Request& request_;
+};
+
 struct ResponseHead {
   unsigned status = 0;
   std::vector<std::pair<std::string, std::string>> headers; // names in lower case, in order of arrival

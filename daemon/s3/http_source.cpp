@@ -358,6 +358,7 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
   const std::string sent_region(state->region.empty() ? default_region : std::string_view(state->region));
   auto prepared = co_await prepare(*state, request);
   if (!prepared) co_return transport_failure(std::move(prepared).error());
+  const net::SecretsWipedAtEnd wiped(prepared->request); // also where it is never sent
 
   bool reused = false;
   auto acquired = co_await state->acquire(prepared->origin, reused);

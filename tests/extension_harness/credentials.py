@@ -9,21 +9,27 @@ from extension_harness.case import ACCESS_KEY, SECRET_KEY
 
 class Credentials:
     """The container credentials endpoint. `asked`: the Authorization headers that came; the Nth gets the Nth of `tokens`,
-    and the last one from then on.
+    and the last one from then on. Chunked: answers of 10 KB without their length.
     """
 
-    def __init__(self, *tokens):
+    def __init__(self, *tokens, chunked=False):
         self.asked = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1" if chunked else "HTTP/1.0"
+
             def do_GET(self):
                 outer.asked.append(self.headers.get("Authorization"))
                 token = tokens[min(len(outer.asked), len(tokens)) - 1]
                 body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": token,
-                                   "Expiration": "2100-01-01T00:00:00Z"}).encode()
+                                   "Expiration": "2100-01-01T00:00:00Z", "Padding": " " * 10_000 * chunked}).encode()
                 self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
+                if chunked:
+                    self.send_header("Transfer-Encoding", "chunked")
+                    body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+                else:
+                    self.send_header("Content-Length", str(len(body)))
                 try:
                     self.end_headers()
                     self.wfile.write(body)
