@@ -11,6 +11,7 @@
 
 using namespace tmpdump;
 using namespace tmpdump::output;
+using tmpdump::test::NotRoot;
 using tmpdump::test::ScratchDirectory;
 using tmpdump::test::Umask;
 
@@ -79,6 +80,18 @@ TEST_CASE(
     CHECK(scratch.mode("dest/d/e") == 0701);
     CHECK(scratch.mode("dest/.tmpdump") == 0755);
     CHECK(scratch.mode("dest/.tmpdump/stage") == 0700);
+  }
+}
+
+TEST_CASE("a directory gets its mode whatever it forbids its owner") {
+  const ScratchDirectory scratch;
+  const NotRoot user(scratch);
+  const auto destination = open_ok(scratch, GENERATE(PathLookup::best, PathLookup::walk));
+  for (const mode_t mode : {0300U, 0100U, 0000U, 0200U, 0400U, 0555U}) {
+    INFO("mode " << mode);
+    REQUIRE(ok(destination.make_directory("d", mode)));
+    REQUIRE(ok(destination.make_directory("d", 0700)));
+    CHECK(scratch.mode("dest/d") == 0700);
   }
 }
 
@@ -304,6 +317,29 @@ TEST_CASE("removed is what was made: that file, an empty directory, and nothing 
   CHECK(ok(destination.remove("lib", {})));
   CHECK_FALSE(scratch.exists("dest/link.so"));
   CHECK_FALSE(scratch.exists("dest/lib"));
+}
+
+TEST_CASE("a directory is opened to its owner if it is there, and nothing else is touched") {
+  const ScratchDirectory scratch;
+  const NotRoot user(scratch);
+  const auto destination = open_ok(scratch, GENERATE(PathLookup::best, PathLookup::walk));
+  for (const mode_t mode : {0000U, 0055U, 0300U, 0555U, 0755U}) {
+    REQUIRE(ok(destination.make_directory("d", mode)));
+    CHECK(ok(destination.open_directory("d")));
+    CHECK(scratch.mode("dest/d") == (mode | 0700U));
+  }
+  CHECK(ok(destination.open_directory("no/such")));
+  CHECK_FALSE(scratch.exists("dest/no"));
+  scratch.make_directory("outside/closed");
+  scratch.symlink("../outside", "dest/out");
+  scratch.symlink("../outside/closed", "dest/closed");
+  REQUIRE(::chmod(scratch.path("outside/closed").c_str(), 0555) == 0);
+  scratch.write("dest/file", "x");
+  REQUIRE(::chmod(scratch.path("dest/file").c_str(), 0444) == 0);
+  for (const auto* path : {"out/closed", "closed", "file", "../outside/closed"})
+    CHECK(ok(destination.open_directory(path)));
+  CHECK(scratch.mode("outside/closed") == 0555);
+  CHECK(scratch.mode("dest/file") == 0444);
 }
 
 TEST_CASE("clean_up leaves nothing of ours, and nothing of others is touched") {

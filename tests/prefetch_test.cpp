@@ -85,6 +85,23 @@ TEST_CASE("what is there already is replaced, closed directories too") {
   }
 }
 
+TEST_CASE("closed directories are filled again by who is not root, in whatever order they come") {
+  Pipeline pipeline;
+  Archive archive;
+  archive.file("late/file", "in front of its directory")
+      .file("late/deep/file", "deeper")
+      .directory("late/deep", 0500)
+      .directory("late", 0555)
+      .directory("early", 0555)
+      .file("early/file", "behind its directory");
+  pipeline.holds(archive);
+  const NotRoot user(pipeline.scratch);
+  for (int round = 0; round < 2; ++round) {
+    REQUIRE(pipeline.fetch());
+    CHECK(difference(pipeline.tree(), archive.tree()).empty());
+  }
+}
+
 TEST_CASE("every entry is told once, when it is in its place") {
   Pipeline pipeline;
   const Archive archive = many_kinds();

@@ -35,9 +35,23 @@ result<void> reserve(const Directories& directories, int fd, std::string_view pa
 }
 
 // Gone, with others' files in it, in use as a mount, or reached by what somebody put where a folder was.
-bool is_not_ours_to_remove(int error) {
+bool is_not_ours(int error) {
   return error == ENOENT || error == ENOTEMPTY || error == EEXIST || error == EBUSY || error == ENOTDIR ||
          error == ELOOP || error == EXDEV;
+}
+
+// A descriptor for change_mode(). A directory whose mode forbids us to read it is opened without reading it.
+UniqueFd open_to_change(const Place& place) {
+  constexpr int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  UniqueFd fd(::openat(place.directory, place.name.c_str(), O_RDONLY | flags));
+  if (!fd && errno == EACCES) fd = UniqueFd(::openat(place.directory, place.name.c_str(), O_PATH | flags));
+  return fd;
+}
+
+int change_mode(const UniqueFd& fd, mode_t mode) {
+  if (::fchmod(fd.get(), mode) == 0) return 0;
+  if (errno != EBADF) return -1; // O_PATH: by the descriptor's name, which leads to that directory alone
+  return ::chmod(("/proc/self/fd/" + std::to_string(fd.get())).c_str(), mode);
 }
 
 } // namespace
@@ -82,12 +96,27 @@ result<void> Destination::make_directory(std::string_view path, mode_t mode) con
         S_ISDIR(status.st_mode) && (status.st_mode & 07777U) == mode)
       return {};
   }
-  const UniqueFd fd(
-      ::openat(place.directory, place.name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const UniqueFd fd = open_to_change(place);
   if (!fd) return not_a_directory(*directories_, place.directory, place.name, path, errno);
   if (::fstat(fd.get(), &status) != 0) return path_failure(*directories_, "look at", path, errno);
   // Only if it differs: a directory that is right may belong to somebody else.
-  if ((status.st_mode & 07777U) != mode && ::fchmod(fd.get(), mode) != 0)
+  if ((status.st_mode & 07777U) != mode && change_mode(fd, mode) != 0)
+    return path_failure(*directories_, "set the mode of", path, errno);
+  return {};
+}
+
+result<void> Destination::open_directory(std::string_view path) const {
+  if (!check_path(*directories_, path)) return {};
+  const auto place = find_existing(*directories_, path);
+  if (!place) return {};
+  const std::lock_guard lock(directories_->modes);
+  struct stat status {};
+  if (::fstatat(place->directory, place->name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+      !S_ISDIR(status.st_mode) || (status.st_mode & 0700U) == 0700U)
+    return {};
+  const UniqueFd fd = open_to_change(*place);
+  if (!fd && is_not_ours(errno)) return {};
+  if (!fd || change_mode(fd, (status.st_mode & 07777U) | 0700U) != 0)
     return path_failure(*directories_, "set the mode of", path, errno);
   return {};
 }
@@ -107,7 +136,7 @@ result<void> Destination::make_symlink(std::string_view path, std::string_view t
 result<void> Destination::remove(std::string_view path, const Identity& identity) const {
   if (!check_path(*directories_, path)) return {};
   const auto failed = [&]() -> result<void> {
-    if (is_not_ours_to_remove(errno)) return {};
+    if (is_not_ours(errno)) return {};
     return path_failure(*directories_, "remove", path, errno);
   };
   const auto place = find_existing(*directories_, path);

@@ -78,6 +78,9 @@ public:
   // Exists already: mode set. Exact, so a directory that its owner may not write comes after its files.
   // Parents that nobody made explicitly get 0755.
   [[nodiscard]] result<void> make_directory(std::string_view path, mode_t mode) const;
+  // An existing directory that keeps its owner out is opened to it (0700 beside what it has), for what has to
+  // be done in it. Whatever else is there, or nothing, or what is out of reach, is left alone.
+  [[nodiscard]] result<void> open_directory(std::string_view path) const;
   [[nodiscard]] result<void> make_symlink(std::string_view path,
                                           std::string_view target) const; // staged and renamed too
   // A file or symlink that still is this one, or a directory that is empty. Whatever else is there, or

@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <sched.h>
-#include <unordered_set>
 
 namespace tmpdump::prefetch {
 
@@ -74,15 +73,10 @@ std::vector<const zip::Entry*> closed_directories(const std::vector<const zip::E
   return closed;
 }
 
-// What a predecessor closed, and what still has to be filled, is open to us until the end.
-result<void> open_directories(const Run& run, const std::vector<const zip::Entry*>& closed,
-                              const std::vector<const zip::Entry*>& missing) {
-  if (closed.empty()) return {};
-  const std::unordered_set<const zip::Entry*> to_make(missing.begin(), missing.end());
+// What a predecessor closed is open to us until the end. Also what will be made: files may come before it.
+result<void> open_directories(const Run& run, const std::vector<const zip::Entry*>& closed) {
   for (const auto* entry : closed) {
-    if (to_make.contains(entry)) continue;
-    if (auto opened = run.destination.make_directory(entry->path, entry->mode | 0700U); !opened)
-      return local(opened.error());
+    if (auto opened = run.destination.open_directory(entry->path); !opened) return local(opened.error());
   }
   return {};
 }
@@ -192,7 +186,7 @@ awaitable<result<void>> run_once(Run& run) {
   TMPDUMP_CO_CHECK(check_space(run, unpacked));
   run.progress.files_wanted = wanted.size();
   run.progress.expected = expected;
-  if (!wanted.empty()) TMPDUMP_CO_CHECK(open_directories(run, closed, wanted));
+  if (!wanted.empty()) TMPDUMP_CO_CHECK(open_directories(run, closed));
   const std::uint64_t short_chain = 2 * run.settings.range_size; // decodes in about 20 ms
   stage.set_entries(wanted, run.destination, short_chain);
   transfer->abandon_unless([&](fetch::Slice slice) {

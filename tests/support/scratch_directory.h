@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -76,6 +77,27 @@ public:
 
 private:
   mode_t old_;
+};
+
+// The process is not root while it lives, and may write to the scratch directory: to root no mode forbids
+// anything.
+class NotRoot {
+public:
+  explicit NotRoot(const ScratchDirectory& scratch) {
+    if (::geteuid() != 0) return;
+    if (::chown(scratch.path().c_str(), nobody, nobody) != 0 || ::seteuid(nobody) != 0)
+      throw std::runtime_error("become another user");
+    changed_ = true;
+  }
+  NotRoot(const NotRoot&) = delete;
+  NotRoot& operator=(const NotRoot&) = delete;
+  ~NotRoot() {
+    if (changed_ && ::seteuid(0) != 0) std::abort();
+  }
+
+private:
+  static constexpr uid_t nobody = 65534;
+  bool changed_ = false;
 };
 
 } // namespace tmpdump::test
