@@ -17,15 +17,7 @@ import time
 
 from extension_harness import archives, case
 from extension_harness.api import INIT_ERROR, REGISTER
-from extension_harness.case import DAEMON_DIED, DEADLINE_S, FAILED, OK
-
-ANOTHER = 54321  # a user
-
-
-def other_users():
-    """May this process make files of others? Not in a user namespace of its own, where root alone exists."""
-    with open("/proc/self/uid_map", encoding="ascii") as file:
-        return any(int(line.split()[2]) > ANOTHER for line in file)
+from extension_harness.case import ANOTHER, DAEMON_DIED, DEADLINE_S, FAILED, OK, other_users
 
 
 class PlacesTest(case.ExtensionTest):
@@ -96,6 +88,14 @@ class PlacesTest(case.ExtensionTest):
                 pass
         self.assert_refused("No space left on device")
         self.assertEqual(self.wait_beside().result()[0], case.NO_DAEMON)
+
+    def test_no_room_for_two_archives(self):
+        """Another archive, as large, after the first: what that left makes room for it."""
+        self.mount("size=6m")
+        for seed in 1, 2, 3:
+            self.wanted = {f"lib/{name}.so": ("file", 0o755, random.Random(seed * name).randbytes(500_000)) for name in range(1, 9)}
+            archives.write(self.archive, self.wanted)
+            self.assert_gets_ready()
 
     def test_no_inodes(self):
         self.mount("size=64m,nr_inodes=9")

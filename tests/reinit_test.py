@@ -4,6 +4,7 @@ good, what was missing comes, nothing is ever half there.
 """
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -142,6 +143,69 @@ class ReinitTest(case.ExtensionTest):
         found = {path: content.decode() for path, (kind, _, content) in archives.found(self.destination).items() if kind == "file"}
         self.assertEqual(found, {"a": "new", "both": "2", "mine/other": "the function's", "replaced": "the function's"})
         self.assert_nothing_left_over()
+
+    def test_a_folder_that_both_archives_have_stays(self):
+        """Without an entry of its own. Who looked into it, as a loader, need not do so again."""
+        for name in "first", "second":
+            wanted = {f"lib/{name}.so": ("file", 0o755, name.encode())}
+            archives.write(self.archive, wanted)
+            self.finish(self.start_here())
+            folders = {"lib": ("folder", 0o755, b"")}
+            self.assert_whole({**wanted, **folders})
+            if name == "first":
+                before = inodes(self.destination, folders)
+        self.assertEqual(inodes(self.destination, folders), before)
+
+    def break_off(self, damaged, made):
+        """A start over an archive of which one file is damaged: it fails once it has told what there is."""
+        archives.write(self.archive, made)
+        content = made[damaged][2]
+        whole = self.archive.read_bytes()
+        self.assertEqual(whole.count(content), 1)  # noise is stored as it is in a deflated entry
+        self.archive.write_bytes(whole.replace(content, content[:-1] + bytes([content[-1] ^ 1])))
+        prefetch = self.start_here()
+        prefetch.log.wait_for("tmpdump.directory", DEADLINE_S)
+        self.assertEqual(prefetch.status(), 1, prefetch.log.text())
+        self.assertIn(damaged, prefetch.event("tmpdump.failed")["message"])
+
+    def test_nothing_stays_of_the_predecessors_predecessor(self):
+        """The one between them listed the file, but had not replaced it when it failed."""
+        def noise(seed):
+            return "file", 0o644, random.Random(seed).randbytes(1000)
+
+        for story, third in (("no such file", {"a": noise(3)}), ("a folder in its place", {"x/y": noise(3)})):
+            with self.subTest(story):
+                self.destination = self.folder / story
+                self.destination.mkdir()
+                archives.write(self.archive, {"a": noise(1), "x": noise(1)})
+                self.finish(self.start_here())
+                self.break_off("x", {"a": noise(2), "x": noise(4)})
+                archives.write(self.archive, third)
+                self.finish(self.start_here())
+                found = archives.found(self.destination)
+                self.assertEqual({path: found[path] for path in found if found[path][0] == "file"}, third)
+                self.assert_nothing_left_over()
+
+    def test_folders_that_a_predecessor_closed(self):
+        """To who is not root: of files that go, that are replaced, and that come before their folder."""
+        if not case.other_users():
+            self.skipTest("needs another user")
+        program = self.folder / "tmpdump-prefetch"
+        shutil.copy(case.SANITIZED or case.build / "bin" / "tmpdump-prefetch", program)
+        self.folder.chmod(0o755)
+        os.chown(self.destination, case.ANOTHER, case.ANOTHER)
+        closed, dropbox = ("folder", 0o555, b""), ("folder", 0o300, b"")
+
+        def text(content):
+            return "file", 0o644, content.encode()
+
+        for wanted in ({"d": closed, "d/x": text("1"), "d/y": text("1"), "d/e": closed, "d/e/z": text("1"), "out": dropbox, "out/f": text("1")},
+                       {"d": closed, "d/y": text("2"), "out": dropbox, "out/f": text("2")},
+                       {"d/y": text("3"), "d": closed, "out/g": text("3"), "out": dropbox},
+                       {"d/y": text("4"), "d": ("folder", 0o755, b"")}):
+            archives.write(self.archive, wanted)
+            self.finish(self.start(self.api, self.origin.endpoint, program=program, user=case.ANOTHER))
+            self.assert_whole(wanted)
 
     def test_what_somebody_changed_is_fetched_again(self):
         self.finish(self.start_here())

@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <set>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace tmpdump::lambda {
 
@@ -22,6 +24,20 @@ std::string step(std::string_view group, unsigned row, const Trace::Arguments& a
   for (const auto& [key, value] : arguments)
     text.append(text.empty() ? "" : "; ").append(key).append(": ").append(value);
   return text;
+}
+
+// Those that the archive names, and those that it has for what is in them.
+std::unordered_set<std::string_view> folders_of(const std::vector<manifest::ListedEntry>& entries) {
+  std::unordered_set<std::string_view> folders;
+  for (const auto& entry : entries) {
+    std::string_view path = entry.path;
+    if (entry.kind == zip::Kind::directory) folders.insert(path);
+    for (auto slash = path.rfind('/'); slash != path.npos; slash = path.rfind('/')) {
+      path = path.substr(0, slash);
+      if (!folders.insert(path).second) break; // and so its parents
+    }
+  }
+  return folders;
 }
 
 } // namespace
@@ -62,31 +78,45 @@ result<void> Archive::open_source() {
   return {};
 }
 
-// What a predecessor published of another archive and this one does not have: somebody could load it, and a
-// folder could stand where a file belongs. Before the listing, since after it nobody would know: what cannot
-// be removed ends this start, and is known to the next.
-result<void> Archive::remove_what_is_gone(const std::optional<manifest::Previous>& previous,
-                                          const zip::Directory& directory) const {
-  if (!previous) return {};
-  std::unordered_map<std::string_view, bool> has; // path -> is a directory
-  for (const auto& entry : directory.entries)
-    has.emplace(entry.path, entry.kind == zip::Kind::directory);
-  std::map<std::string, output::Identity, std::greater<>> gone; // what is in a folder before the folder
-  for (const auto& entry : previous->entries) {
-    if (entry.state != TMPDUMP_ENTRY_PUBLISHED) continue;
-    const bool was_directory = entry.listed.kind == zip::Kind::directory;
-    const auto found = has.find(entry.listed.path);
-    if (found != has.end() && found->second == was_directory) continue;
-    gone.emplace(entry.listed.path, output::Identity{entry.inode, entry.mtime_ns});
-    // Folders without an entry, which are there for what is in them.
-    for (std::size_t slash = entry.listed.path.rfind('/'); slash != std::string::npos && slash > 0;
-         slash = entry.listed.path.rfind('/', slash - 1)) {
-      std::string parent = entry.listed.path.substr(0, slash);
-      if (!has.contains(parent) || !has.at(parent)) gone.emplace(std::move(parent), output::Identity{});
-    }
+// What a predecessor published and this generation does not take over goes: somebody could load it, a folder
+// could stand where a file belongs, and its room is needed. Before the listing, since after it nobody would
+// know: what cannot be removed ends this start, and is known to the next. Also what will be replaced: until
+// then it is of no listing, and who ends this run may be followed by one that has no such file.
+result<void> Archive::make_way(const manifest::Previous& previous,
+                               const std::vector<manifest::ListedEntry>& entries, bool keeps) const {
+  std::unordered_map<std::string_view, const manifest::ListedEntry*> listed;
+  for (const auto& entry : entries)
+    listed.emplace(entry.path, &entry);
+  const auto stays = [&](const manifest::ListedEntry& was) {
+    const auto found = listed.find(was.path);
+    if (found == listed.end()) return false;
+    if (was.kind == zip::Kind::directory) return found->second->kind == was.kind;
+    return keeps && *found->second == was;
+  };
+  // What is in a folder before the folder, which has no identity.
+  std::map<std::string, std::optional<output::Identity>, std::greater<>> gone;
+  std::set<std::string> closed; // parents first
+  for (const auto& entry : previous.entries) {
+    const auto& was = entry.listed;
+    const bool is_directory = was.kind == zip::Kind::directory;
+    if (is_directory && (was.mode & 0700U) != 0700U) closed.insert(was.path);
+    if (entry.state != TMPDUMP_ENTRY_PUBLISHED || stays(was)) continue;
+    std::optional<output::Identity> identity;
+    if (!is_directory) identity = output::Identity{entry.inode, entry.mtime_ns};
+    gone.emplace(was.path, identity);
   }
-  for (const auto& [path, identity] : gone) {
-    if (const auto removed = destination_->remove(path, identity); !removed) return local(removed.error());
+  if (gone.empty() && keeps) return {};
+  // It closed them at its end, perhaps to us as well. What is still to be closed will be.
+  for (const auto& path : closed) {
+    if (const auto opened = destination_->open_directory(path); !opened) return local(opened.error());
+  }
+  const auto folders = folders_of(entries);
+  for (const auto& [path, identity] : gone) { // grows by folders without an entry, which come later in it
+    const auto slash = path.rfind('/');
+    if (slash != std::string::npos) gone.emplace(path.substr(0, slash), std::nullopt);
+    if (!identity && folders.contains(path)) continue;
+    const auto removed = destination_->remove(path, identity.value_or(output::Identity{}));
+    if (!removed) return local(removed.error());
   }
   return {};
 }
@@ -95,21 +125,21 @@ result<void> Archive::remove_what_is_gone(const std::optional<manifest::Previous
 result<std::vector<const zip::Entry*>> Archive::list(const fetch::ObjectInfo& object,
                                                      const zip::Directory& directory,
                                                      std::vector<const zip::Entry*> wanted) {
-  if (listed_) {
-    if (const auto restarted = manifest_.restart(); !restarted) return local(restarted.error());
-    const auto previous = manifest::read_previous(around_.destination);
-    if (!previous) return local(previous.error());
-    TMPDUMP_CHECK(remove_what_is_gone(*previous, directory));
-  } else {
-    TMPDUMP_CHECK(remove_what_is_gone(manifest_.previous(), directory));
-  }
-  listed_ = true;
-  first_entry_ = directory.entries.data();
   std::vector<manifest::ListedEntry> entries;
   entries.reserve(directory.entries.size());
   for (const auto& entry : directory.entries) {
     entries.push_back({entry.path, entry.kind, entry.mode, entry.size, entry.crc});
   }
+  if (listed_) {
+    if (const auto restarted = manifest_.restart(); !restarted) return local(restarted.error());
+    const auto superseded = manifest::read_previous(around_.destination);
+    if (!superseded) return local(superseded.error());
+    if (*superseded) TMPDUMP_CHECK(make_way(**superseded, entries, false));
+  } else if (manifest_.previous()) {
+    TMPDUMP_CHECK(make_way(*manifest_.previous(), entries, manifest_.keeps(object.etag)));
+  }
+  listed_ = true;
+  first_entry_ = directory.entries.data();
   auto listed = manifest_.set_listing(object.etag, std::move(entries));
   if (!listed) return local(listed.error());
   auto kept = std::move(*listed);

@@ -47,8 +47,8 @@ private:
   Trace* trace();
   result<void> open_source();
   prefetch::Observer observe();
-  result<void> remove_what_is_gone(const std::optional<manifest::Previous>& previous,
-                                   const zip::Directory& directory) const;
+  result<void> make_way(const manifest::Previous& previous, const std::vector<manifest::ListedEntry>& entries,
+                        bool keeps) const;
   result<std::vector<const zip::Entry*>> list(const fetch::ObjectInfo& object,
                                               const zip::Directory& directory,
                                               std::vector<const zip::Entry*> wanted);

@@ -19,6 +19,8 @@ struct ListedEntry {
   mode_t mode = 0;
   std::uint64_t size = 0; // bytes uncompressed
   std::uint32_t crc = 0;
+
+  friend bool operator==(const ListedEntry&, const ListedEntry&) = default;
 };
 
 // Places of the regions for these entries; fills the fields from file_size to needed_capacity. Fails with

@@ -39,6 +39,9 @@ struct Writer::State {
     return "'" + printable(destination) + "/" TMPDUMP_MANIFEST_DIRECTORY "'";
   }
   result<void> begin_generation(std::uint64_t number);
+  [[nodiscard]] bool keeps(std::string_view etag) const {
+    return previous && !etag.empty() && previous->status.etag == etag;
+  }
   [[nodiscard]] std::vector<std::uint32_t> publish_kept(std::string_view etag);
   [[nodiscard]] std::vector<std::uint32_t> needed_by(std::uint32_t index, const Facts& facts,
                                                      bool& everything) const;
@@ -147,7 +150,7 @@ result<std::vector<std::uint32_t>> Writer::set_listing(std::string_view etag,
 
 std::vector<std::uint32_t> Writer::State::publish_kept(std::string_view etag) {
   std::vector<std::uint32_t> kept;
-  if (!previous || etag.empty() || previous->status.etag != etag) return kept;
+  if (!keeps(etag)) return kept;
   std::unordered_map<std::string_view, const EntryStatus*> before;
   for (const EntryStatus& entry : previous->entries) {
     if (entry.state == TMPDUMP_ENTRY_PUBLISHED) before.emplace(entry.listed.path, &entry);
@@ -156,10 +159,7 @@ std::vector<std::uint32_t> Writer::State::publish_kept(std::string_view etag) {
     const auto found = before.find(entries[i].path);
     if (found == before.end()) continue;
     const EntryStatus& was = *found->second;
-    if (was.listed.kind != entries[i].kind || was.listed.size != entries[i].size ||
-        was.listed.crc != entries[i].crc || was.listed.mode != entries[i].mode) {
-      continue;
-    }
+    if (was.listed != entries[i]) continue;
     const auto facts = inspect(directories.destination.get(), entries[i]);
     if (!facts.has_value() || facts->inode != was.inode) continue;
     // A directory's time changes with every file in it.
@@ -285,6 +285,10 @@ std::uint64_t Writer::generation() const {
 
 const std::optional<Previous>& Writer::previous() const {
   return state_->previous;
+}
+
+bool Writer::keeps(std::string_view etag) const {
+  return state_->keeps(etag);
 }
 
 Writer::Writer(std::unique_ptr<State> state) : state_(std::move(state)) {}

@@ -66,6 +66,8 @@ public:
   [[nodiscard]] std::uint64_t generation() const;
   // What the last generation with a listing left behind.
   [[nodiscard]] const std::optional<Previous>& previous() const;
+  // Would set_listing() take over anything of it under this ETag?
+  [[nodiscard]] bool keeps(std::string_view etag) const;
 
 private:
   struct State;

@@ -27,6 +27,7 @@ from extension_harness.api import ExtensionsApi  # noqa: E402
 DEADLINE_S = 60  # so that a defect does not hang the tests; what works takes milliseconds
 TOKEN = "FwoGZXIvYXdzEXAMPLETOKENthatNobodyMaySee//////////wEaDGE"
 OK, NOT_IN_ARCHIVE, TIMEOUT, NO_DAEMON, DAEMON_DIED, FAILED = range(6)  # tmpdump.h
+ANOTHER = 54321  # a user
 SEED = int(os.environ.get("TMPDUMP_SEED") or 1)
 
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
@@ -37,18 +38,25 @@ SANITIZED = os.environ.get("TMPDUMP_SANITIZED")
 SANITIZERS = {name: value for name, value in os.environ.items() if SANITIZED and name.endswith("SAN_OPTIONS")}
 
 
+def other_users():
+    """May this process act as others, and make files of theirs? Not in a user namespace of its own, where root alone exists."""
+    with open("/proc/self/uid_map", encoding="ascii") as file:
+        return os.geteuid() == 0 and any(int(line.split()[2]) > ANOTHER for line in file)
+
+
 def rounds(usual):
     return int(os.environ.get("TMPDUMP_ROUNDS") or usual)
 
 
 class Prefetch:
-    """The running program. `name` is what it was started as; `root` is its root folder, from which it is started."""
+    """The running program. `name` is what it was started as; `root` is its root folder, from which it is started; `user`: as whom."""
 
-    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=()):
+    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=(), user=None):
         command, self.program = [f"/opt/extensions/{name}", *arguments], program or SANITIZED or build / "bin" / "tmpdump-prefetch"
         if root:
             command, self.program = [CHROOT, str(root), *command], CHROOT
-        self.process = subprocess.Popen(command, executable=self.program, env=environment,
+        become = {} if user is None else {"user": user, "group": user, "extra_groups": []}
+        self.process = subprocess.Popen(command, executable=self.program, env=environment, **become,
                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.log = Log(self.process.stdout)
 
@@ -165,8 +173,8 @@ class ExtensionTest(unittest.TestCase):
                        "TMPDUMP_LOG": "debug", **SANITIZERS, **variables}
         return {name: value for name, value in all_of_them.items() if value is not None}
 
-    def start(self, api, endpoint, name="tmpdump-prefetch", root=None, program=None, **variables):
-        prefetch = Prefetch(self.settings(api, endpoint, **variables), name, program=program, root=root)
+    def start(self, api, endpoint, name="tmpdump-prefetch", root=None, program=None, user=None, **variables):
+        prefetch = Prefetch(self.settings(api, endpoint, **variables), name, program=program, root=root, user=user)
         self.addCleanup(lambda: self.assertNotRegex(prefetch.log.text(), "Sanitizer|runtime error:"))
         self.addCleanup(prefetch.kill)
         return prefetch
