@@ -296,6 +296,26 @@ bool kernel_tells_calls() {
 
 } // namespace
 
+TEST_CASE("a daemon begins while a tmpdump fetch that ends takes an empty .tmpdump away") {
+  const DestinationFixture destination;
+  const std::string own = destination.file(".tmpdump");
+  std::atomic<bool> over{false};
+  std::thread ending([&] {
+    while (!over)
+      ::rmdir(own.c_str());
+  });
+  std::string reason;
+  for (int round = 0; round < 100 && reason.empty(); ++round) {
+    if (const auto writer = Writer::create(destination.path(), "s3://b/k"); !writer)
+      reason = writer.error().message;
+    std::filesystem::remove(own + "/lock");
+    std::filesystem::remove(destination.manifest());
+  }
+  over = true;
+  ending.join();
+  CHECK(reason == "");
+}
+
 TEST_CASE("every change wakes who sleeps on its word") {
   if (!kernel_tells_calls()) return;
   DestinationFixture destination;

@@ -35,6 +35,53 @@ bool is_about_the_file(int directory, const char* name, int error) {
          error == ENOTDIR || error == EROFS;
 }
 
+std::string own_name(const std::string& destination) {
+  return destination + "/" TMPDUMP_MANIFEST_DIRECTORY;
+}
+
+result<UniqueFd> open_destination(const std::string& destination) {
+  UniqueFd directory(::open(destination.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return system_failure("open " + quoted(destination), errno);
+  return directory;
+}
+
+// .tmpdump; no descriptor: there is none.
+result<UniqueFd> open_own(int destination, const std::string& name) {
+  UniqueFd own(::openat(destination, TMPDUMP_MANIFEST_DIRECTORY,
+                        O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!own && errno == ENOENT) return own;
+  if (!own) return system_failure("open " + quoted(name), errno);
+  TMPDUMP_CHECK(trusted_status(own.get(), name));
+  return own;
+}
+
+// Makes and opens .tmpdump and the lock in it. No descriptor: a `tmpdump fetch` that ended took the .tmpdump,
+// which was still empty, with it.
+result<UniqueFd> open_lock(Directories& directories, const std::string& destination) {
+  const std::string name = own_name(destination);
+  const int top = directories.destination.get();
+  if (::mkdirat(top, TMPDUMP_MANIFEST_DIRECTORY, 0755) != 0 && errno != EEXIST)
+    return system_failure("make " + quoted(name), errno);
+  TMPDUMP_TRY(directories.own, open_own(top, name));
+  if (!directories.own) return UniqueFd();
+  UniqueFd lock(::openat(directories.own.get(), TMPDUMP_MANIFEST_LOCK,
+                         O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+  if (!lock && errno == ENOENT) return lock;
+  if (!lock) return system_failure("open the lock of " + quoted(destination), errno);
+  TMPDUMP_CHECK(trusted_status(lock.get(), name + "/" TMPDUMP_MANIFEST_LOCK));
+  return lock;
+}
+
+result<void> take_lock(int lock, const std::string& destination) {
+  struct flock range {};
+  range.l_type = F_WRLCK;
+  range.l_whence = SEEK_SET;
+  if (::fcntl(lock, F_OFD_SETLK, &range) == 0) return {};
+  if (errno != EAGAIN && errno != EACCES) return system_failure("lock " + quoted(destination), errno);
+  return Failure{Errc::io, "another tmpdump works on " + quoted(destination) +
+                               ": wait for its end, or use another destination"};
+}
+
 } // namespace
 
 Mapping::~Mapping() {
@@ -50,21 +97,11 @@ result<Mapping> Mapping::map(int fd, std::size_t size, bool writable) {
   return mapping;
 }
 
-result<Directories> open_directories(const std::string& destination, bool create) {
+result<Directories> open_directories(const std::string& destination) {
   Directories directories;
-  // One level, as output::Destination does; why it could not be made, the open says.
-  if (create) static_cast<void>(::mkdir(destination.c_str(), 0777));
-  directories.destination = UniqueFd(::open(destination.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!directories.destination) return system_failure("open " + quoted(destination), errno);
-  const std::string name = destination + "/" TMPDUMP_MANIFEST_DIRECTORY;
-  const int top = directories.destination.get();
-  if (create && ::mkdirat(top, TMPDUMP_MANIFEST_DIRECTORY, 0755) != 0 && errno != EEXIST) {
-    return system_failure("make " + quoted(name), errno);
-  }
-  directories.own =
-      UniqueFd(::openat(top, TMPDUMP_MANIFEST_DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!directories.own) return system_failure("open " + quoted(name), errno);
-  TMPDUMP_CHECK(trusted_status(directories.own.get(), name));
+  TMPDUMP_TRY(directories.destination, open_destination(destination));
+  TMPDUMP_TRY(directories.own, open_own(directories.destination.get(), own_name(destination)));
+  if (!directories.own) return system_failure("open " + quoted(own_name(destination)), ENOENT);
   return directories;
 }
 
@@ -98,23 +135,20 @@ result<MappedManifest> map_manifest(int directory, const char* name, bool writab
   return Failure{Errc::io, quoted(name) + " is damaged: remove it", true};
 }
 
-result<UniqueFd> take_lock(int directory, const std::string& destination) {
-  UniqueFd lock(::openat(directory, TMPDUMP_MANIFEST_LOCK,
-                         O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
-  if (!lock) return system_failure("open the lock of " + quoted(destination), errno);
-  TMPDUMP_CHECK(
-      trusted_status(lock.get(), destination + "/" TMPDUMP_MANIFEST_DIRECTORY "/" TMPDUMP_MANIFEST_LOCK));
-  struct flock range {};
-  range.l_type = F_WRLCK;
-  range.l_whence = SEEK_SET;
-  if (::fcntl(lock.get(), F_OFD_SETLK, &range) != 0) {
-    if (errno == EAGAIN || errno == EACCES) {
-      return Failure{Errc::io, "another tmpdump works on " + quoted(destination) +
-                                   ": wait for its end, or use another destination"};
-    }
-    return system_failure("lock " + quoted(destination), errno);
+result<Claim> claim(const std::string& destination) {
+  // One level, as output::Destination does; why it could not be made, the open says.
+  static_cast<void>(::mkdir(destination.c_str(), 0777));
+  Claim claim;
+  TMPDUMP_TRY(claim.directories.destination, open_destination(destination));
+  // Once the lock is in it, nobody removes .tmpdump any more. A hundred that vanish before do not happen by
+  // chance.
+  for (int round = 0; !claim.lock && round < 100; ++round) {
+    TMPDUMP_TRY(claim.lock, open_lock(claim.directories, destination));
   }
-  return lock;
+  if (!claim.lock)
+    return Failure{Errc::io, quoted(own_name(destination)) + " keeps vanishing: use another destination"};
+  TMPDUMP_CHECK(take_lock(claim.lock.get(), destination));
+  return claim;
 }
 
 bool lock_is_held(int directory) {

@@ -41,8 +41,8 @@ struct Directories {
   UniqueFd destination; // O_PATH
   UniqueFd own;         // DEST/.tmpdump, O_PATH
 };
-// Opens both; with `create` makes .tmpdump (0755) where it is missing. No .tmpdump: Errc::not_found.
-result<Directories> open_directories(const std::string& destination, bool create);
+// Opens both. No .tmpdump: Errc::not_found.
+result<Directories> open_directories(const std::string& destination);
 
 struct MappedManifest {
   Mapping mapping;
@@ -52,10 +52,15 @@ struct MappedManifest {
 // them `lasting`, in contrast to a call that failed and says nothing about the file.
 result<MappedManifest> map_manifest(int directory, const char* name, bool writable);
 
-// The daemon's life. Taken: Errc::io, somebody else works on the destination. The lock belongs to the open
-// file description (F_OFD_SETLK): no other close() in this process releases it, an exec'd child does not
-// inherit it (O_CLOEXEC), and the kernel lets go of it when the process dies, however it dies.
-result<UniqueFd> take_lock(int directory, const std::string& destination);
+struct Claim {
+  Directories directories;
+  UniqueFd lock;
+};
+// The daemon's life: makes what is missing (.tmpdump with 0755) and takes the lock in it. Taken: Errc::io,
+// somebody else works on the destination. The lock belongs to the open file description (F_OFD_SETLK): no
+// other close() in this process releases it, an exec'd child does not inherit it (O_CLOEXEC), and the kernel
+// lets go of it when the process dies, however it dies.
+result<Claim> claim(const std::string& destination);
 // Does anybody hold it?
 bool lock_is_held(int directory);
 

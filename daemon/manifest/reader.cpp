@@ -30,7 +30,7 @@ Errc code_of(std::uint32_t code) {
 
 result<Reader> Reader::open(const std::string& destination, const char* name) {
   Reader reader;
-  TMPDUMP_TRY(Directories directories, open_directories(destination, false));
+  TMPDUMP_TRY(Directories directories, open_directories(destination));
   reader.directory_ = std::move(directories.own);
   TMPDUMP_TRY(reader.manifest_, map_manifest(reader.directory_.get(), name, false));
   return reader;

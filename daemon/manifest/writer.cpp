@@ -72,8 +72,9 @@ result<Writer> Writer::create(const std::string& destination, std::string_view u
   auto state = std::make_unique<State>();
   state->destination = destination;
   state->uri = printable(uri, sizeof state->header().uri);
-  TMPDUMP_TRY(state->directories, open_directories(destination, true));
-  TMPDUMP_TRY(state->lock, take_lock(state->directories.own.get(), destination));
+  TMPDUMP_TRY(auto claimed, claim(destination));
+  state->directories = std::move(claimed.directories);
+  state->lock = std::move(claimed.lock);
   TMPDUMP_TRY(state->previous, read_previous(destination));
   std::uint64_t generation = 1;
   const auto last = Reader::open(destination);
