@@ -186,6 +186,21 @@ class ReinitTest(case.ExtensionTest):
                 self.assertEqual({path: found[path] for path in found if found[path][0] == "file"}, third)
                 self.assert_nothing_left_over()
 
+    def test_nothing_stays_of_a_predecessor_when_the_object_changes(self):
+        """The archive between them is replaced while it is fetched, before its own file is there."""
+        archives.write(self.archive, {"a": ("file", 0o644, b"1"), "x": ("file", 0o644, b"1")})
+        self.finish(self.start_here())
+        archives.write(self.archive, {"a": ("file", 0o644, random.Random(1).randbytes(6_000_000)),
+                                      "x": ("file", 0o644, random.Random(2).randbytes(10_000_000))})
+        prefetch = self.start_here(TMPDUMP_CONNECTIONS="1")
+        prefetch.log.wait_for("tmpdump.directory", DEADLINE_S)
+        third = {"a": ("file", 0o644, b"3")}
+        archives.write(self.archive, third)
+        self.finish(prefetch)
+        self.assertTrue(prefetch.log.has('"tmpdump.directory","detail":"2 entries'))
+        self.assert_whole(third)
+        self.assert_nothing_left_over()
+
     def test_folders_that_a_predecessor_closed(self):
         """To who is not root: of files that go, that are replaced, and that come before their folder."""
         if not case.other_users():
