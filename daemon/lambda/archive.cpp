@@ -32,7 +32,7 @@ std::unordered_set<std::string_view> folders_of(const std::vector<manifest::List
   for (const auto& entry : entries) {
     std::string_view path = entry.path;
     if (entry.kind == zip::Kind::directory) folders.insert(path);
-    for (auto slash = path.rfind('/'); slash != path.npos; slash = path.rfind('/')) {
+    for (auto slash = path.rfind('/'); slash != std::string_view::npos; slash = path.rfind('/')) {
       path = path.substr(0, slash);
       if (!folders.insert(path).second) break; // and so its parents
     }
