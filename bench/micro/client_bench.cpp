@@ -142,7 +142,7 @@ void publishing() {
     times.push_back(now_ns() - begin);
   }
   report("publish, nobody waits (looks at the file, wakes two words)", times, "us", 1000);
-  const manifest::Directories directories = manifest::open_directories(archive.destination, false).value();
+  const manifest::Directories directories = manifest::open_directories(archive.destination).value();
   const auto mapped = manifest::map_manifest(directories.own.get(), TMPDUMP_MANIFEST_NAME, false).value();
   report("of that, waking one word that nobody waits for",
          time_calls(200, 1000, [&](int) { manifest::futex_wake_all(&mapped.view.header->state); }), "ns", 1);
