@@ -181,7 +181,7 @@ class PlacesTest(case.ExtensionTest):
         lib, file = self.destination / "lib", next(path for path in self.wanted if path.startswith("lib/lib"))
         stories = {"a file": lambda: lib.write_bytes(b"x"), "a link out": lambda: lib.symlink_to(self.victim),
                    "a link to nothing": lambda: lib.symlink_to(self.victim / "new"),
-                   "a folder at a file's place": lambda: (self.destination / file).mkdir(parents=True)}
+                   "a folder that holds something at a file's place": lambda: (self.destination / file / "x").mkdir(parents=True)}
         for story, make in stories.items():
             with self.subTest(story):
                 shutil.rmtree(self.destination)
@@ -190,12 +190,13 @@ class PlacesTest(case.ExtensionTest):
                 good, reason = self.run_here()
                 self.assertFalse(good)
                 self.assertIn("remove it", reason)
-        with self.subTest("links and pipes at files' places"):  # they are replaced, not followed
+        with self.subTest("links, pipes and empty folders at files' places"):  # they are replaced, not followed
             shutil.rmtree(self.destination)
             lib.mkdir(parents=True)
             names = [path for path in self.wanted if self.wanted[path][0] == "file"]
             (self.destination / names[0]).symlink_to(self.victim / "precious")
             os.mkfifo(self.destination / names[1])
+            (self.destination / names[2]).mkdir()
             self.assert_gets_ready()
 
     def test_two_at_once(self):
