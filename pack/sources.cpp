@@ -236,9 +236,8 @@ result<void> Collector::add_link(const std::string& place, const std::string& pa
   if (zip::check_symlink_target(as_entry, target)) return put(std::move(item));
   const auto behind = status_of(path, true);
   if (!behind || !S_ISREG(behind->st_mode)) {
-    return Failure{Errc::usage, "the link " + quote(path) + " -> " + quote(target) +
-                                    " leads out of " + out_of +
-                                    ", and to no file: change it or --exclude it"};
+    return Failure{Errc::usage, "the link " + quote(path) + " -> " + quote(target) + " leads out of " +
+                                    out_of + ", and to no file: change it or --exclude it"};
   }
   collected_.notes.push_back(quote(place) + " is stored as the file that " + quote(path) + " -> " +
                              quote(target) + " leads to, since a link out of " + out_of +

@@ -94,7 +94,7 @@ TEST_CASE("a server that ignores Range is accepted only where the whole is what 
   CHECK(check_extent(whole, {Suffix{30}, ""}).has_error());
 }
 
-TEST_CASE("an encoding that only names what the object was stored with is taken, one that was applied is not") {
+TEST_CASE("an encoding that the object was stored with is taken, one that was applied is not") {
   auto named = partial("bytes 10-19/100", 10);
   named.headers.emplace_back("content-encoding", "gzip");
   CHECK(check_extent(named, slice(10, 10)).has_value());

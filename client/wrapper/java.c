@@ -238,10 +238,9 @@ const char* tmpdump_rewrite_java_options(const char* value, const char* library_
     while (pass_quote(&first, &quote_of_first)) {
     }
     const bool empty = *first == '\0' || (quote_of_first == '\0' && is_blank_or_end(*first));
-    const bool there =
-        strncmp(first, library_folder, folder_size) == 0 &&
-        (strchr(":\"'", first[folder_size]) != NULL ||
-         (quote_of_first == '\0' && is_blank_or_end(first[folder_size])));
+    const bool there = strncmp(first, library_folder, folder_size) == 0 &&
+                       (strchr(":\"'", first[folder_size]) != NULL ||
+                        (quote_of_first == '\0' && is_blank_or_end(first[folder_size])));
     if (!begins_word || there) continue;
     tmpdump_append(&text, rest, (size_t)(at - rest));
     tmpdump_append_string(&text, library_folder);

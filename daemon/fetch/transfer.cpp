@@ -169,7 +169,8 @@ struct Transfer::State : std::enable_shared_from_this<Transfer::State> {
     std::erase(active, job);
     if (active.empty()) end_watch();
     note_rate(*job);
-    if (trace != nullptr && job->started != Clock::time_point{}) { // not what was dropped before its turn came
+    const bool asked_for = job->started != Clock::time_point{}; // else dropped before its turn came
+    if (trace != nullptr && asked_for) {
       trace->complete("ranges", static_cast<unsigned>(job->order), job->suffix ? "tail" : "range",
                       job->started, Clock::now(), {{"end", std::to_string(job->end)}});
     }

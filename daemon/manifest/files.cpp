@@ -47,8 +47,8 @@ result<UniqueFd> open_destination(const std::string& destination) {
 
 // .tmpdump; no descriptor: there is none.
 result<UniqueFd> open_own(int destination, const std::string& name) {
-  UniqueFd own(::openat(destination, TMPDUMP_MANIFEST_DIRECTORY,
-                        O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd own(
+      ::openat(destination, TMPDUMP_MANIFEST_DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!own && errno == ENOENT) return own;
   if (!own) return system_failure("open " + quoted(name), errno);
   TMPDUMP_CHECK(trusted_status(own.get(), name));

@@ -112,7 +112,8 @@ asio::awaitable<result<ResponseHead>> Session::request([[maybe_unused]] std::sha
 
 asio::awaitable<result<ResponseHead>> Session::converse(std::string wire, bool is_head,
                                                         std::chrono::milliseconds limit) {
-  const WipedAtEnd unsent(wire); // a signature, a token: no less where the connection turns out to be closed
+  // A signature, a token: no less where the connection turns out to be closed.
+  const WipedAtEnd unsent(wire);
   if (answered_ > 0) { // anything but silence on an idle connection ends it
     const Io io = fill();
     if (io.status == IoStatus::done) co_return failure("the server sent bytes that nothing had asked for");

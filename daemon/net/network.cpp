@@ -129,7 +129,8 @@ asio::awaitable<result<Network::Response>> Network::State::converse(Origin origi
                                         std::to_string(max_body) + " bytes"};
     };
     if (response.head.content_length.value_or(0) > max_body && request.method != "HEAD") co_return too_long();
-    // Grown, it would leave copies of what may be keys behind. What has no length (chunked) may be as long as is allowed.
+    // Grown, it would leave copies of what may be keys behind. What has no length (chunked) may be as long as
+    // is allowed.
     if (request.method != "HEAD")
       response.body.reserve(static_cast<std::size_t>(response.head.content_length.value_or(max_body)));
     char block[4096];
