@@ -31,20 +31,6 @@ struct LeftOut {
   std::uint64_t size = 0;
 };
 
-// "x86-64-v3" of "lib/glibc-hwcaps/x86-64-v3/libx.so", else nothing: where glibc looks for libraries that
-// need a newer CPU (ld.so(8), "glibc-hwcaps"), and what zip::choose_variants chooses from.
-inline std::string_view variant_of(std::string_view path) {
-  constexpr std::string_view folder = "glibc-hwcaps/";
-  for (std::size_t at = path.find(folder); at != std::string_view::npos; at = path.find(folder, at + 1)) {
-    if (at != 0 && path[at - 1] != '/') continue;
-    const std::string_view below = path.substr(at + folder.size());
-    const std::string_view level = below.substr(0, below.find('/'));
-    if (level.size() < below.size() && (level == "x86-64-v2" || level == "x86-64-v3" || level == "x86-64-v4"))
-      return level;
-  }
-  return {};
-}
-
 // libx.so, libx.so.4.10: what a loader would open.
 inline bool named_like_a_library(std::string_view path) {
   const std::string_view name = path.substr(path.rfind('/') + 1);

@@ -5,6 +5,11 @@
 
 namespace tmpdump::pack {
 
+std::string_view level_of(std::string_view path) {
+  const auto variant = zip::variant_of(path);
+  return variant && !variant->path.empty() ? name(variant->level) : std::string_view();
+}
+
 std::string published_path(const std::string& path) {
   auto variant = zip::variant_of(path);
   return variant && !variant->path.empty() ? std::move(variant->path) : path;

@@ -13,6 +13,9 @@ namespace tmpdump::pack {
 
 inline constexpr std::array all_levels{CpuLevel::baseline, CpuLevel::v2, CpuLevel::v3, CpuLevel::v4};
 
+// "x86-64-v3" of "lib/glibc-hwcaps/x86-64-v3/libx.so", else nothing.
+std::string_view level_of(std::string_view path);
+
 // Where the reader puts what the archive holds under `path`: a variant without its level's folder.
 std::string published_path(const std::string& path);
 

@@ -58,7 +58,7 @@ void sort_items(std::vector<Item>& items) {
 
 // Does `item` serve who needs `name`?
 bool serves(const Item& item, const Libraries& libraries, std::string_view name) {
-  if (item.kind != zip::Kind::file || !variant_of(item.path).empty()) return false;
+  if (item.kind != zip::Kind::file || !level_of(item.path).empty()) return false;
   const auto library = libraries.find(item.path);
   if (library == libraries.end() || !library->second.is_elf) return false;
   if (!library->second.soname.empty()) return library->second.soname == name;
@@ -157,7 +157,7 @@ result<void> store_once(Collected& collected, const Libraries& libraries) {
   // stands for one: it would be published at its own target's place.
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const bool plain = items[i].kind == zip::Kind::file && variant_of(items[i].path).empty();
+    const bool plain = items[i].kind == zip::Kind::file && level_of(items[i].path).empty();
     if (plain && items[i].size >= smallest_to_link) order.push_back(i);
   }
   std::stable_partition(order.begin(), order.end(), [&](std::size_t i) {

@@ -8,6 +8,7 @@
 #include "manifest/elf_needed.h"
 #include "pack/entry_reader.h"
 #include "pack/item.h"
+#include "pack/levels.h"
 #include "pack/remote_archive.h"
 #include "pack/text.h"
 #include "pack/workspace.h"
@@ -148,7 +149,7 @@ std::string render_table(const std::vector<Row>& rows) {
   std::string text = line("path", "size", "packed", "method", "segments", "variant", "needed by");
   std::uint64_t size = 0, packed = 0;
   for (const Row& row : rows) {
-    const std::string_view variant = variant_of(row.entry.path);
+    const std::string_view variant = level_of(row.entry.path);
     text += line(shown_path(row), std::to_string(row.entry.size), std::to_string(row.entry.compressed_size),
                  method_name(row.entry.method),
                  row.entry.segments ? std::to_string(row.entry.segments->compressed.size()) : "1",
@@ -179,7 +180,7 @@ std::string render_json(const std::string& archive, const std::vector<Row>& rows
                         {"needs", array_of(row.needs)},
                         {"needed_by", array_of(row.needed_by)}};
     if (entry.segments) object["segment_bytes"] = entry.segments->segment_bytes;
-    if (const auto variant = variant_of(entry.path); !variant.empty()) object["variant"] = variant;
+    if (const auto variant = level_of(entry.path); !variant.empty()) object["variant"] = variant;
     if (entry.kind == zip::Kind::symlink) object["target"] = printable(row.target, row.target.size());
     entries.push_back(std::move(object));
     size += entry.kind == zip::Kind::file ? entry.size : 0;

@@ -2,6 +2,7 @@
 #include "pack/sources.h"
 
 #include "pack/entry_reader.h"
+#include "pack/levels.h"
 #include "pack/text.h"
 
 #include <algorithm>
@@ -229,9 +230,9 @@ result<void> Collector::add_link(const std::string& place, const std::string& pa
   item.size = target.size();
   if (!wanted(item)) return {};
   zip::Entry as_entry;
-  const std::string_view level = variant_of(place);
-  const char* const below = level.empty() ? place.c_str() : level.data() + level.size() + 1;
-  as_entry.path = below;
+  const std::string_view level = level_of(place);
+  const auto variant = zip::variant_of(place);
+  as_entry.path = level.empty() ? place : variant->path.substr(variant->below);
   const std::string out_of = level.empty() ? "the archive" : "the folder for " + std::string(level);
   if (zip::check_symlink_target(as_entry, target)) return put(std::move(item));
   const auto behind = status_of(path, true);
@@ -263,7 +264,7 @@ result<void> Collector::add_jar(const std::string& folder, const std::string& pa
       if (native) left_out(path + "!" + entry.path, "no library of " + options_.platform, entry.size);
       continue;
     }
-    const bool variant = !level->empty() && variant_of(folder + "/").empty();
+    const bool variant = !level->empty() && level_of(joined(folder, "any")).empty();
     const std::string place = variant ? joined(folder, "glibc-hwcaps/" + std::string(*level)) : folder;
     TMPDUMP_CHECK(add_native(joined(place, std::string(file_name(entry.path))), jar, entry));
   }

@@ -15,7 +15,7 @@ Failure failure_of(const std::exception_ptr& error) {
     if (stopped.code() == boost::system::errc::operation_canceled) return {Errc::cancelled, "stopped"};
     return {Errc::io, printable(stopped.what())};
   } catch (const std::bad_alloc&) {
-    return {Errc::io, "out of memory; give it more"};
+    return {Errc::io, "out of memory: give the function, or this program, more"};
   } catch (const std::exception& other) {
     return {Errc::io, printable(other.what())};
   }

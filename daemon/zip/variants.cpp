@@ -25,8 +25,8 @@ std::optional<Variant> variant_of(std::string_view path) {
     const std::string_view level_name = name(level);
     if (!below.starts_with(level_name)) continue;
     const std::string_view rest = below.substr(level_name.size());
-    if (rest.empty()) return Variant{level, {}};
-    if (rest[0] == '/') return Variant{level, std::string(path.substr(0, at)).append(rest.substr(1))};
+    if (rest.empty()) return Variant{level, {}, 0};
+    if (rest[0] == '/') return Variant{level, std::string(path.substr(0, at)).append(rest.substr(1)), at};
   }
   return std::nullopt;
 }

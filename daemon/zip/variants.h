@@ -15,7 +15,8 @@ namespace tmpdump::zip {
 
 struct Variant {
   CpuLevel level = CpuLevel::baseline;
-  std::string path; // where it is published; empty: the level's folder itself
+  std::string path;      // where it is published; empty: the level's folder itself
+  std::size_t below = 0; // from where on `path` is what the level's folder holds: 4 of "lib/libx.so"
 };
 
 // "lib/glibc-hwcaps/x86-64-v3/libx.so" is lib/libx.so of level v3. Nothing: an ordinary path.

@@ -6,6 +6,7 @@
 #include "pack/entry_reader.h"
 #include "pack/from_log.h"
 #include "pack/item.h"
+#include "pack/levels.h"
 #include "pack/pack.h"
 #include "pack/profile.h"
 #include "pack/sources.h"
@@ -268,12 +269,14 @@ TEST_CASE("what is named like a library") {
 }
 
 TEST_CASE("a CPU variant is known by its folder") {
-  CHECK(variant_of("lib/glibc-hwcaps/x86-64-v3/libx.so") == "x86-64-v3");
-  CHECK(variant_of("glibc-hwcaps/x86-64-v4/libx.so") == "x86-64-v4");
-  CHECK(variant_of("lib/not-glibc-hwcaps/x86-64-v3/libx.so").empty());
-  CHECK(variant_of("not-glibc-hwcaps/a/glibc-hwcaps/x86-64-v2/libx.so") == "x86-64-v2");
-  CHECK(variant_of("lib/glibc-hwcaps/libx.so").empty());
-  CHECK(variant_of("lib/glibc-hwcaps/x86-64-v9/libx.so").empty()); // a plain folder
+  CHECK(level_of("lib/glibc-hwcaps/x86-64-v3/libx.so") == "x86-64-v3");
+  CHECK(level_of("glibc-hwcaps/x86-64-v4/libx.so") == "x86-64-v4");
+  CHECK(level_of("lib/not-glibc-hwcaps/x86-64-v3/libx.so").empty());
+  CHECK(level_of("not-glibc-hwcaps/a/glibc-hwcaps/x86-64-v2/libx.so") == "x86-64-v2");
+  CHECK(level_of("lib/glibc-hwcaps/libx.so").empty());
+  CHECK(level_of("lib/glibc-hwcaps/x86-64-v9/libx.so").empty()); // a plain folder
+  // As the reader has it, who looks at the first one.
+  CHECK(level_of("lib/glibc-hwcaps/plain/glibc-hwcaps/x86-64-v3/libx.so").empty());
 }
 
 TEST_CASE("globs include and exclude") {
