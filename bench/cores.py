@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """How decoding scales with cores: a stock archive, whose largest library is one stream, against the same packed, which is
-segments of 8 MiB.
+segments of about 10 MiB.
 
 `tmpdump fetch` of a local archive into memory (tmpfs), so that only decoding and writing count, on one core and on all that
 this machine has; every run is verified. For more cores a model: the parts (an entry, or each of its segments) go, longest

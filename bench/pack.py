@@ -63,10 +63,11 @@ def segments_table(options, name, folder):
     yield "|---|---|---|---|---|"
     methods = [["--level", str(options.segment_level)], ["--deflate", "--level", "6"]]
     uncut = [packed(options, folder, *m, "--segment-size", str(UNCUT))[0] for m in methods]
-    for mib in options.segments:
-        sizes = [packed(options, folder, *m, "--segment-size", str(int(mib * 1048576)))[0] for m in methods]
+    cuts = {f"{mib:g}": ["--segment-size", str(int(mib * 1048576))] for mib in options.segments}
+    for name, cut in (cuts | {"chosen by `tmpdump pack`": []}).items():
+        sizes = [packed(options, folder, *m, *cut)[0] for m in methods]
         cells = " | ".join(f"{size / 1e6:.2f} | {100 * (size / whole - 1):.2f} %" for size, whole in zip(sizes, uncut))
-        yield f"| {mib:g} | {cells} |"
+        yield f"| {name} | {cells} |"
     yield f"| uncut | {uncut[0] / 1e6:.2f} | | {uncut[1] / 1e6:.2f} | |\n"
 
 
@@ -89,7 +90,7 @@ def main():
     parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")
     options = parser.parse_args()
     if options.segments == []:
-        options.segments = [1, 2, 4, 8, 16]
+        options.segments = [1, 2, 4, 8, 12, 16]
     today = time.strftime("%Y-%m-%d", time.gmtime())
     lines = ["# tmpdump pack\n", f"{time.strftime('%Y-%m-%d %H:%M', time.gmtime())} UTC; {len(os.sched_getaffinity(0))} cores, "
              "shared with other work: see the load\n"]

@@ -22,7 +22,7 @@ namespace tmpdump::pack {
 namespace {
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
-constexpr std::uint64_t zstd_segment = 8 * mebibyte;
+constexpr std::uint64_t zstd_segment = 10 * mebibyte;
 constexpr std::uint64_t deflate_segment = 1 * mebibyte;
 constexpr std::uint64_t granularity = zip::min_segment_bytes;
 constexpr std::size_t max_pending = 4096; // items on their way: links and empty files hold no bytes

@@ -244,7 +244,7 @@ void measure(const std::vector<File>& files, const Form& form, int level, double
 
 std::vector<Form> forms() {
   std::vector<Form> all(11);
-  all[0].name = "segments of 8 MiB (as packed)";
+  all[0].name = "segments of 8 MiB";
   all[1].name = "segments of 16 MiB, window 16 MiB";
   all[1].segment = 16 * mebibyte;
   all[1].window_log = 24;

@@ -34,7 +34,7 @@ struct Free {
 };
 using Stream = std::unique_ptr<ZSTD_DStream, Free>;
 
-// A stream has its frame's window, 8 MiB for a segment: one that has ended is used again by the next decoder
+// A stream has its frame's window, 8 MiB of what `tmpdump pack` makes: one that has ended is used again by the next decoder
 // of its thread, and goes with the thread. A thread that only drops decoders keeps none.
 struct Spare {
   Stream stream;
@@ -148,8 +148,8 @@ private:
   MutableBytes mapped_;
 };
 
-// Keeps what arrives until all is there, and only then decodes: a segment of 8 MiB that waits for its bytes
-// costs the 1 or 2 MiB that it is compressed to, not a window; with as many on their way as there are
+// Keeps what arrives until all is there, and only then decodes: a segment of 10 MiB that waits for its bytes
+// costs the 2 or 3 MiB that it is compressed to, not a window; with as many on their way as there are
 // connections that is the difference between 50 and 10 MiB. It begins to decode later, by the few
 // milliseconds that a segment takes, which matters to the last ones: those are told to hurry.
 class GatheredZstd final : public Decoder {
@@ -188,8 +188,8 @@ private:
   bool hurried_ = false;
 };
 
-// A segment of 8 MiB that does not compress, with a little room.
-constexpr std::uint64_t max_gathered = std::uint64_t{9} << 20U;
+// The largest segment that `tmpdump pack` makes by itself, if it does not compress.
+constexpr std::uint64_t max_gathered = std::uint64_t{15} << 20U;
 
 } // namespace
 

@@ -65,7 +65,7 @@ struct Settings {
   std::uint64_t range_size = 8U << 20U;
   // Bytes of buffers between network and decoders, and of what those keep of segments that are not whole yet;
   // peak memory is about 8 MiB more, and of a packed archive a window of 8 MiB a decoder.
-  std::size_t window = 24U << 20U;
+  std::size_t window = 20U << 20U;
 };
 
 struct Summary {

@@ -47,17 +47,24 @@ class Memory(Story):
 
     def test_segments_on_their_way_hold_no_windows(self):
         with open(self.write("lib/libbig.so"), "wb") as file:
-            for _ in range(24):  # segments of 8 MiB that compress to 1.5
-                file.write(os.urandom(3 * MIB // 2) + bytes(13 * MIB // 2))
+            for _ in range(24):  # segments of 10 MiB that compress to 2
+                file.write(os.urandom(2 * MIB) + bytes(8 * MIB))
         self.tmpdump("pack", "lib/libbig.so=.", "-o", self.bucket / "a.zip", "--level", 1, "-i", "*")
         self.assertLess(self.peak_of_fetch(), PROMISED)
 
     def test_segments_that_hardly_compress(self):
         """What is gathered of them counts as buffers do, and so do all together when they are decoded one after another."""
         with open(self.write("lib/model.bin"), "wb") as file:
-            for _ in range(40):  # to 5 MiB of 8
-                file.write(os.urandom(5 * MIB) + bytes(3 * MIB))
+            for _ in range(32):  # to 6 MiB of 10
+                file.write(os.urandom(6 * MIB) + bytes(4 * MIB))
         self.tmpdump("pack", "lib/model.bin=.", "-o", self.bucket / "a.zip", "--level", 1)
+        self.assertLess(self.peak_of_fetch(link=("--connection-mbps", "480", "--total-mbps", "2400", "--first-byte-ms", "25")), PROMISED)
+
+    def test_files_that_are_not_cut_and_hardly_compress(self):
+        """The largest that are one segment, with more bytes than are gathered."""
+        for number in range(24):  # to 10 MiB of 14
+            self.write(f"lib/model{number}.bin", os.urandom(10 * MIB) + bytes(4 * MIB))
+        self.tmpdump("pack", "lib", "-o", self.bucket / "a.zip", "--level", 1, "-i", "*")
         self.assertLess(self.peak_of_fetch(link=("--connection-mbps", "480", "--total-mbps", "2400", "--first-byte-ms", "25")), PROMISED)
 
     def test_what_does_not_compress(self):

@@ -164,11 +164,11 @@ TEST_CASE("large files are cut into parts of one size") {
   constexpr std::uint64_t mib = 1U << 20U;
   const PackSettings zstd;
   CHECK(segment_bytes_for(zstd, 0) == 0);
-  CHECK(segment_bytes_for(zstd, 8 * mib) == 0);
-  CHECK(segment_bytes_for(zstd, 12 * mib - 1) == 0);
-  CHECK(segment_bytes_for(zstd, 12 * mib + 1) == 6 * mib + 65536);
-  CHECK(segment_bytes_for(zstd, 33 * mib) == 8 * mib + 262144);
-  CHECK(segment_bytes_for(zstd, 16 * mib) == 8 * mib);
+  CHECK(segment_bytes_for(zstd, 10 * mib) == 0);
+  CHECK(segment_bytes_for(zstd, 15 * mib - 1) == 0);
+  CHECK(segment_bytes_for(zstd, 15 * mib + 1) == 7 * mib + mib / 2 + 65536);
+  CHECK(segment_bytes_for(zstd, 33 * mib) == 11 * mib);
+  CHECK(segment_bytes_for(zstd, 20 * mib) == 10 * mib);
   PackSettings deflate;
   deflate.method = zip::Method::deflate;
   CHECK(segment_bytes_for(deflate, 3 * mib) == mib);
