@@ -34,9 +34,9 @@ public:
 };
 
 // A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window`); one
-// of zstd that is given at most 15 MiB costs only what it was given until it has all, or is told to hurry, and
-// produces nothing until then. `compressed_size` is needed by stored entries and by zstd ones (any number of
-// frames), which have no end mark of their own. A deflate stream may end before: bytes after it are left
+// of zstd that is given at most 15 MiB costs only what it was given until it has all, or is told to hurry,
+// and produces nothing until then. `compressed_size` is needed by stored entries and by zstd ones (any number
+// of frames), which have no end mark of their own. A deflate stream may end before: bytes after it are left
 // unconsumed.
 std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size);
 

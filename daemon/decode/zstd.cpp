@@ -34,8 +34,8 @@ struct Free {
 };
 using Stream = std::unique_ptr<ZSTD_DStream, Free>;
 
-// A stream has its frame's window, 8 MiB of what `tmpdump pack` makes: one that has ended is used again by the next decoder
-// of its thread, and goes with the thread. A thread that only drops decoders keeps none.
+// A stream has its frame's window, 8 MiB of what `tmpdump pack` makes: one that has ended is used again by
+// the next decoder of its thread, and goes with the thread. A thread that only drops decoders keeps none.
 struct Spare {
   Stream stream;
   bool used = false;
