@@ -23,6 +23,8 @@ namespace {
 
 constexpr std::uint64_t mebibyte = std::uint64_t{1} << 20U;
 constexpr std::uint64_t zstd_segment = 10 * mebibyte;
+// What is nearest to one of them is not cut: at most one and a half.
+static_assert(zstd_segment + zstd_segment / 2 <= decode::max_gathered_zstd);
 constexpr std::uint64_t deflate_segment = 1 * mebibyte;
 constexpr std::uint64_t granularity = zip::min_segment_bytes;
 constexpr std::size_t max_pending = 4096; // items on their way: links and empty files hold no bytes

@@ -289,6 +289,19 @@ TEST_CASE("zstd: frames in a row and skippable ones are one file, finished only 
   CHECK(good);
 }
 
+TEST_CASE("zstd: what pack makes is kept until it is whole, what is larger is decoded as it comes") {
+  const std::string frame = zstd_frame(text_like(300'000, 14));
+  const std::string beginning = frame.substr(0, frame.size() / 2);
+  std::vector<std::byte> out(400'000);
+  const auto largest = make_decoder(zip::Method::zstd, max_gathered_zstd);
+  const auto kept = largest->decode(bytes_of(beginning), out).value();
+  CHECK((kept.produced == 0 && kept.consumed == beginning.size()));
+  CHECK(largest->kept() == beginning.size());
+  const auto larger = make_decoder(zip::Method::zstd, max_gathered_zstd + 1);
+  CHECK(larger->decode(bytes_of(beginning), out).value().produced > 0);
+  CHECK(larger->kept() == 0);
+}
+
 TEST_CASE("zstd: flipped bits never pass the frame's checksum, nor run over the buffers") {
   const std::string data = text_like(900, 12);
   const std::string compressed = zstd_frame(data);

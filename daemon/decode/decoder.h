@@ -33,12 +33,15 @@ public:
   [[nodiscard]] virtual std::size_t kept() const { return 0; }
 };
 
-// A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window`); one
-// of zstd that is given at most 15 MiB costs only what it was given until it has all, or is told to hurry,
-// and produces nothing until then. `compressed_size` is needed by stored entries and by zstd ones (any number
-// of frames), which have no end mark of their own. A deflate stream may end before: bytes after it are left
-// unconsumed.
+// A decoder costs up to about 100 KiB (inflate) or the frame's window (zstd, at most `max_zstd_window_log`);
+// one of zstd that is given at most `max_gathered_zstd` costs only what it was given until it has all, or is
+// told to hurry, and produces nothing until then. `compressed_size` is needed by stored entries and by zstd
+// ones (any number of frames), which have no end mark of their own. A deflate stream may end before: bytes
+// after it are left unconsumed.
 std::unique_ptr<Decoder> make_decoder(zip::Method method, std::uint64_t compressed_size);
+
+// Bytes: the largest segment that `tmpdump pack` makes by itself, if it does not compress.
+inline constexpr std::uint64_t max_gathered_zstd = std::uint64_t{15} << 20U;
 
 inline constexpr int max_zstd_window_log =
     25; // 32 MiB; zstd -19 uses 8 MiB, only --long and --ultra -22 more

@@ -188,13 +188,10 @@ private:
   bool hurried_ = false;
 };
 
-// The largest segment that `tmpdump pack` makes by itself, if it does not compress.
-constexpr std::uint64_t max_gathered = std::uint64_t{15} << 20U;
-
 } // namespace
 
 std::unique_ptr<Decoder> make_zstd(std::uint64_t compressed_size) {
-  if (compressed_size != 0 && compressed_size <= max_gathered)
+  if (compressed_size != 0 && compressed_size <= max_gathered_zstd)
     return std::make_unique<GatheredZstd>(compressed_size);
   return std::make_unique<Zstd>(compressed_size);
 }

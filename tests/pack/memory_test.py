@@ -61,7 +61,7 @@ class Memory(Story):
         self.assertLess(self.peak_of_fetch(link=("--connection-mbps", "480", "--total-mbps", "2400", "--first-byte-ms", "25")), PROMISED)
 
     def test_files_that_are_not_cut_and_hardly_compress(self):
-        """The largest that are one segment, with more bytes than are gathered."""
+        """The largest that are one segment: two of them fill the buffers when they are gathered."""
         for number in range(24):  # to 10 MiB of 14
             self.write(f"lib/model{number}.bin", os.urandom(10 * MIB) + bytes(4 * MIB))
         self.tmpdump("pack", "lib", "-o", self.bucket / "a.zip", "--level", 1, "-i", "*")

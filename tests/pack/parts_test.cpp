@@ -16,6 +16,7 @@
 #include "support/zip_builder.h"
 
 #include <zlib.h>
+#include <zstd.h>
 
 #include <fstream>
 #include <random>
@@ -184,6 +185,23 @@ TEST_CASE("large files are cut into parts of one size") {
       CHECK((count >= 2 && count <= 4096));
       CHECK((bytes >= 65536 && bytes <= 1024 * mib));
     }
+  }
+}
+
+TEST_CASE("what pack makes with zstd needs a window of 8 MiB at most") {
+  const std::string segment = noise(12'000'000, 1, 200);
+  const std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> reader(ZSTD_createDCtx(), ZSTD_freeDCtx);
+  REQUIRE(ZSTD_isError(ZSTD_DCtx_setParameter(reader.get(), ZSTD_d_windowLogMax, 23)) == 0);
+  std::vector<char> out(segment.size());
+  for (const int level : {1, 9}) {
+    const Buffer packed = make_codec(zip::Method::zstd, level)->compress(bytes_of(segment), true).value();
+    // In two calls: in one, libzstd takes `out` in place of a window, whatever its size.
+    ZSTD_inBuffer in{packed.data(), packed.size() / 2, 0};
+    ZSTD_outBuffer to{out.data(), out.size(), 0};
+    REQUIRE(ZSTD_isError(ZSTD_decompressStream(reader.get(), &to, &in)) == 0);
+    in.size = packed.size();
+    CHECK(ZSTD_decompressStream(reader.get(), &to, &in) == 0);
+    CHECK(std::string_view(out.data(), to.pos) == segment);
   }
 }
 
