@@ -32,7 +32,8 @@ def options_of(arguments):
     parser.add_argument("--peers", nargs="+", default=peers.NAMES, choices=peers.NAMES)
     parser.add_argument("--runs", type=int, default=7, help="rounds that count, after one that does not")
     parser.add_argument("--sweep", type=int, metavar="ROUNDS", default=None,
-                        help="rounds over connections and range sizes on the link 'lambda'; default: 3 when nothing is chosen")
+                        help="rounds over connections and range sizes on the link 'lambda', or the first one chosen; default: 3 when "
+                        "nothing is chosen")
     parser.add_argument("--quick", action="store_true", help="does the harness work: a small archive, every kind of link")
     parser.add_argument("--add", action="store_true", help="keep what the last result of this name has and this run has not")
     parser.add_argument("--save", action="store_true", help="a copy of the result into bench/results/")

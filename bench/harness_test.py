@@ -228,6 +228,8 @@ class Plan(unittest.TestCase):
         self.assertEqual({cell.workload for cell in plan.cells(workloads=["many"])}, {"many"})
         self.assertEqual(plan.cells(["openblas"], ["free"]), [plan.Cell("free", "2cores", "openblas")])
         self.assertEqual(plan.cells(["face"], ["free"], ["1core"]), [plan.Cell("free", "1core", "face")])
+        self.assertEqual(plan.shown_link(plan.DEFAULT), "lambda")
+        self.assertEqual(plan.shown_link(plan.cells(["onnx"], ["600mbit", "free"])), "600mbit")
 
 
 class Archives(Folder):

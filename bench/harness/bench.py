@@ -237,7 +237,7 @@ def measure_link(options, scratch, link, cells, ready):
                 peers.say(f"without {cell.setting}: {reason}")
                 out.setdefault("absent", {})[cell.setting] = str(reason)
         ours = any(peer.name == "tmpdump" for peer in ready)
-        if link == "lambda" and ours and cells:
+        if link == plan.shown_link(options.cells) and ours and cells:
             subject = "torch" if any(cell.workload == "torch" for cell in cells) else cells[0].workload
             out["waterfall"] = bench.waterfall(subject)
             if options.sweep:

@@ -43,6 +43,12 @@ def cells(workloads=None, on_links=None, in_settings=None):
     return chosen
 
 
+def shown_link(chosen):
+    """The link of which a run is traced, and connections and range sizes are swept."""
+    names = [cell.link for cell in chosen]
+    return "lambda" if "lambda" in names else names[0]
+
+
 def peers_of(cell, asked):
     return [name for name in asked if cell.workload != "one" or name in ONE]
 

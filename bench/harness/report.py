@@ -166,7 +166,7 @@ def sweep(data):
             + "|\n")
     for mib in sorted({point["range_mib"] for point in found["points"]}):
         walls = {point["connections"]: point["wall_s"] for point in found["points"] if point["range_mib"] == mib}
-        text += row([str(mib), *(f"{statistics.median(walls[count]):.2f}" for count in connections)])
+        text += row([str(mib), *(f"{statistics.median(walls[count]):.3f}" for count in connections)])
     return text
 
 
