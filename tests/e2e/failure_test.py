@@ -136,9 +136,17 @@ class FailureTest(case.LambdaTest):
         invoke.join(case.DEADLINE_S)
         self.assertEqual([answer.status for answer in answers], [502], sandbox.log.text())
         self.assertTrue(sandbox.log.has("First fatal error stored in appctx: Extension.Crash"), sandbox.log.text())
-        # The next invoke starts the extension anew, which does the rest.
-        sandbox.log.wait_for(INVOKE_OVER, case.DEADLINE_S)
-        (waited,) = self.ask(sandbox, LAST)
+        # The next invoke starts the extension anew, which does the rest. Of the emulator's two threads one may clear what was
+        # cancelled by the function's end before the other cancels it: then that invoke is over at once, without us.
+        over = sandbox.log.wait_for(INVOKE_OVER, case.DEADLINE_S)
+        request = json.dumps({"wait": [LAST], "timeout_ms": 30_000}).encode()
+        answer = sandbox.invoke(request)
+        if answer.status == 502:
+            sandbox.log.wait_for(INVOKE_OVER, case.DEADLINE_S, after=over.index)
+            self.assertTrue(sandbox.log.has("Invoke failed error=ErrGateCanceled"), sandbox.log.text())
+            answer = sandbox.invoke(request)
+        self.assertEqual(answer.status, 200, sandbox.log.text())
+        (waited,) = json.loads(answer.body)["waits"]
         self.assert_whole(waited)
 
 
