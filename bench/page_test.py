@@ -63,7 +63,7 @@ class Page(unittest.TestCase):
         for words in ("default: at most 6", "4 MiB", "8 MiB (default)", "seconds to ready, median"):
             self.assertIn(words, sweep)
         self.assertIn("Why six connections and 8 MiB", page)
-        self.assertIn("<td>8</td><td>0.60</td><td>0.62</td><td>0.64</td>", page)  # the same as a table
+        self.assertIn("<td>8</td><td>0.600</td><td>0.620</td><td>0.640</td>", page)  # the same as a table
         self.assertEqual(len(self.pictures(picture)), 1)
 
     def test_without_waterfall_and_sweep_there_are_bars(self):

@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/1.1 on one connection. Names and addresses: net_address_test.cpp; TLS: net_tls_test.cpp.
+#include "base/unique_fd.h"
+#include "net/wakeups.h"
 #include "support/net_fixture.h"
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include <fcntl.h>
 #include <filesystem>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
 using namespace tmpdump;
 using namespace tmpdump::test;
@@ -412,5 +418,27 @@ TEST_CASE_METHOD(Fixture, "exchange() is one answer, whole, in time, and not too
     response.run_until([&] { return server.accepted() == 1; });
     response.cancel();
     CHECK(response.get().error().code == Errc::cancelled);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "a loop that threads or timers cannot wake is found out") {
+  asio::steady_timer timer(context);
+  CHECK(net::require_wakeups());
+  // As where epoll_ctl failed: nobody watches it.
+  UniqueFd alone(GENERATE(0, 1) == 0 ? ::eventfd(0, EFD_CLOEXEC)
+                                     : ::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC));
+  const auto found = net::require_wakeups();
+  REQUIRE(found.has_error());
+  CHECK(found.error().code == Errc::io);
+  CHECK(found.error().message.find("fs.epoll.max_user_watches") != std::string::npos);
+  SECTION("watched by another epoll of ours") {
+    const UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
+    epoll_event event{};
+    REQUIRE(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, alone.get(), &event) == 0);
+    CHECK(net::require_wakeups());
+  }
+  SECTION("one that was there before this program is not ours") {
+    REQUIRE(::fcntl(alone.get(), F_SETFD, 0) == 0);
+    CHECK(net::require_wakeups());
   }
 }

@@ -10,6 +10,7 @@
 #include "cli/size.h"
 #include "credentials/credentials.h"
 #include "net/network.h"
+#include "net/wakeups.h"
 #include "prefetch/prefetch.h"
 #include "s3/file_source.h"
 #include "s3/http_source.h"
@@ -155,6 +156,7 @@ result<T> FetchRun::run_to_end(asio::awaitable<result<T>> task) {
   });
   ProgressBar bar(stderr, progress_);
   const auto timer = std::make_shared<asio::steady_timer>(context_);
+  TMPDUMP_CHECK(net::require_wakeups());
   if ((!arguments_.quiet || arguments_.progress) && !arguments_.list) schedule_ticks(timer, bar);
   asio::co_spawn(
       context_, std::move(task),

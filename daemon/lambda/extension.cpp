@@ -8,6 +8,7 @@
 #include "lambda/log.h"
 #include "lambda/report.h"
 #include "lambda/termination.h"
+#include "net/wakeups.h"
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
@@ -228,8 +229,9 @@ int Extension::run() {
   // The runtime waits for it: it goes out, as far as it can without waiting, before threads, libcrypto's
   // set-up and whatever else the archive needs.
   context_.poll();
-  if (!writer) {
-    prefetch_.outcome.emplace(local(writer.error()));
+  const auto wakeups = net::require_wakeups(); // else nobody would hear of what decoders do
+  if (!writer || !wakeups) {
+    prefetch_.outcome.emplace(local(!writer ? writer.error() : wakeups.error()));
   } else if (options_) {
     archive_.emplace(context_, *options_, *manifest_, around_, log_);
     start(prefetch_, archive_->prefetch());
