@@ -35,8 +35,7 @@ void remove_watched(int epoll, std::set<int>& waiting) {
   for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
     const auto digits = text.find_first_not_of(' ', at + word.size());
     int number = -1;
-    if (digits != std::string::npos)
-      std::from_chars(text.data() + digits, text.data() + text.size(), number);
+    if (digits != std::string::npos) std::from_chars(text.data() + digits, text.data() + text.size(), number);
     waiting.erase(number);
   }
 }
