@@ -30,8 +30,9 @@ void remove_watched(int epoll, std::set<int>& waiting) {
   ssize_t size = 0;
   while (file && (size = ::read(file.get(), part.data(), part.size())) > 0)
     text.append(part.data(), static_cast<std::size_t>(size));
-  if (!file || size < 0) waiting.clear(); // nothing is known
   constexpr std::string_view word = "tfd:";
+  // Nothing is known, as where the kernel is not Linux' own.
+  if (!file || size < 0 || text.find(word) == std::string::npos) waiting.clear();
   for (auto at = text.find(word); at != std::string::npos; at = text.find(word, at + 1)) {
     const auto digits = text.find_first_not_of(' ', at + word.size());
     int number = -1;
