@@ -160,6 +160,18 @@ class ExtensionFaultsTest(Faults):
             sweeps, chosen(places(counted), SOME_OTHERS if number else SOME_FAILURES, number),
             lambda sweep, *fault: sweep.check(*sweep.run(*fault))))
 
+    def test_a_loop_that_cannot_be_woken_says_so(self):
+        """The first two that epoll is to watch are what threads and timers wake the loop by, and nobody else looks whether it
+        does. Without them a start ends well only by chance.
+        """
+        def story(sweep, *fault):
+            outcome = sweep.run(*fault)
+            self.assertTrue(outcome[1].has("the kernel did not let epoll watch them"), outcome[1].text())
+            return sweep.check(*outcome)
+
+        self.each_recovers(self.sweeps(self.scenarios[0]),
+                           [("epoll_ctl", nth, what) for nth in (1, 2) for what in ANSWERS["epoll_ctl"]], story)
+
     def test_each_call_fails_from_then_on(self):
         def story(_number, sweeps, counted):
             plan = [(calls, nth, what) for calls, what in LASTING.items()
