@@ -9,7 +9,8 @@ namespace tmpdump::pack {
 enum class Presence { yes, no, unsure };
 
 struct SystemLibrary {
-  // Amazon Linux 2 (java8.al2 to java17, provided.al2) and 2023 (java21 on, provided.al2023).
+  // Amazon Linux 2 (java8.al2, java11, java17, provided.al2) and 2023 (java8.al2023, java11.al2023,
+  // java17.al2023, java21 on, provided.al2023).
   Presence al2 = Presence::no, al2023 = Presence::no;
   std::string_view note; // where a presence is not the whole story
 };

@@ -97,6 +97,12 @@ def unknown_tests(text):
                 yield name
 
 
+def unexplained_folders(text, folders):
+    """Those that no row of a table begins with, alone or beside others."""
+    named = {span.rstrip("/") for cell in re.findall(r"^\| ([^|]*) \|", text, re.MULTILINE) for span in re.findall(r"`([^`]+)`", cell)}
+    return sorted(set(folders) - named)
+
+
 class TextTest(unittest.TestCase):
     def test_links_lead_somewhere(self):
         for path in documents():
@@ -118,8 +124,9 @@ class TextTest(unittest.TestCase):
         pipeline = re.search(r"^    (config -> .*)$", text, re.MULTILINE)[1]
         modules = {path.name for path in (ROOT / "daemon").iterdir() if path.is_dir()}
         self.assertEqual(set(re.split(r" -> |, ", pipeline)) | {"base"}, modules)
-        for folder in [f"daemon/{module}" for module in modules] + ["pack", "proto", "client", "tests", "bench", "tools", "examples"]:
-            self.assertIn(f"`{folder}", text)
+        folders = {path.relative_to(ROOT).parts[0] for path in tracked() if path.parent != ROOT} - {"daemon"}
+        self.assertLessEqual({"pack", "tests", ".github"}, folders)
+        self.assertEqual(unexplained_folders(text, folders | {f"daemon/{module}" for module in modules}), [])
         self.assertTrue((ROOT / "CHANGELOG.md").read_text().count(
             re.search(r"project\(tmpdump VERSION (\S+)", (ROOT / "CMakeLists.txt").read_text())[1]))
 
@@ -128,6 +135,8 @@ class TextTest(unittest.TestCase):
         self.assertEqual(list(broken_links(ROOT / "README.md", text)),
                          ["#gone: no such heading", "gone.md: no such file", "CONTRIBUTING.md#gone: no such heading"])
         self.assertEqual(list(missing_paths(text)), ["tools/gone", "tests/*_gone.py"])
+        text = "| folder | what |\n|---|---|\n| `one/`, `two/in` | `three/` |\n"
+        self.assertEqual(unexplained_folders(text, {"one", "two", "three", "two/in"}), ["three", "two"])
         text = '| what | `net`: "two thousand requests share one connection", "no such story"; `docs`: `test_gone` |'
         self.assertEqual(list(unknown_tests(text)), ["no such story", "test_gone"])
 

@@ -7,7 +7,7 @@ if(TARGET tmpdump_preload AND TARGET tmpdump_java)
   add_custom_target(layer_parts DEPENDS tmpdump tmpdump-prefetch exec-wrapper tmpdump_client tmpdump_preload tmpdump_java)
 endif()
 
-# For arm64 under qemu: where bytes and atomics could differ. ./dev arm64 runs all of them.
+# For arm64 under qemu: where bytes and atomics could differ. ./dev arm64 runs all that are C++.
 if(CMAKE_CROSSCOMPILING)
   set(chosen base cpu zip decode elf_needed manifest client_wait client_use client_death client_hostile sigv4 wrapper)
   list(TRANSFORM chosen APPEND _test OUTPUT_VARIABLE programs)

@@ -163,7 +163,8 @@ class DeployTest(unittest.TestCase):
         self.assertEqual((found["Content"]["CodeSize"], found["Content"]["CodeSha256"]), (len(content), digest))
         self.assertEqual(found["LicenseInfo"], "Apache-2.0")
         self.assertEqual(found["CompatibleArchitectures"], [architecture])
-        self.assertLessEqual({"java25", "python3.14", "nodejs24.x", "provided.al2023"}, set(found["CompatibleRuntimes"]))
+        self.assertLessEqual({"java25", "java17.al2023", "python3.14", "nodejs24.x", "provided.al2023"}, set(found["CompatibleRuntimes"]))
+        self.assertLessEqual(len(found["CompatibleRuntimes"]), 15)
         self.assertIn(f"tmpdump 1.2.3 for {architecture} (build {build_id})", found["Description"])
 
     def assert_in_s3(self, packaged, architecture):
@@ -213,9 +214,31 @@ class DeployTest(unittest.TestCase):
         self.assertEqual(self.versions("arm64"), [])
         self.assertEqual(set(self.outputs()), {"LayerX8664Arn", "ParameterX8664"})
 
-    def policy(self, architecture):
+    def test_without_its_policies_a_version_would_be_taken_from_functions(self):
+        """So that what test_deploys_and_updates and test_a_shared_version_stays_shared see is the template's doing."""
+        template = self.folder / "cfn-deploy.yml"
+        text = template.read_text()
+        for kind, kept in (("LayerVersionPermission", [1, 2]), ("LayerVersion", [2])):
+            with self.subTest(kind):
+                self.name = f"tmpdump-without-{kind.lower()}"
+                template.write_text(re.sub(rf"(    Type: AWS::Lambda::{kind}\n(?:    .*\n)*?)    UpdateReplacePolicy: Retain\n", r"\1", text))
+                self.assertEqual(template.read_text().count("UpdateReplacePolicy"), 2)
+                self.deploy("first", SharedWith="everyone")
+                self.deploy("second", SharedWith="everyone")
+                self.assertEqual(self.versions("x86_64"), kept)
+                with self.assertRaisesRegex(AssertionError, "ResourceNotFoundException"):
+                    self.policy("x86_64")
+                self.policy("x86_64", version=2)
+
+    def test_a_shared_version_stays_shared(self):
+        self.deploy("first", SharedWith="everyone")
+        self.deploy("second", SharedWith="everyone")
+        for version in (1, 2):
+            self.assertEqual(self.policy("x86_64", version)["Principal"], "*")
+
+    def policy(self, architecture, version=1):
         answer = asked("lambda", "get-layer-version-policy", "--layer-name", f"{self.name}-{architecture}",
-                       "--version-number", 1)
+                       "--version-number", version)
         statement, = json.loads(answer["Policy"])["Statement"]
         return statement
 

@@ -4,7 +4,8 @@
 moto knows the type AWS::Lambda::LayerVersion by its name only: it gives the layer another name than LayerName, has no ARN for Ref,
 forgets it in an update; and it does not know AWS::Lambda::LayerVersionPermission. Here both do as the CloudFormation
 reference says; and an update looks at every resource, by what its properties came to: https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-layerversion.html
-(every change is a replacement; UpdateReplacePolicy: Retain, so that the version before stays).
+(every change is a replacement). What was replaced is deleted when the update is through, unless UpdateReplacePolicy says Retain:
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-updatereplacepolicy.html
 """
 import json
 import signal
@@ -15,6 +16,14 @@ from moto.cloudformation.parsing import Export, ResourceMap
 from moto.cloudformation.responses import CloudFormationResponse
 from moto.core.common_models import CloudFormationModel
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+
+replaced = []  # calls that delete what an update replaced
+
+
+def replace(resource, delete):
+    if resource.get("UpdateReplacePolicy", "Delete") != "Retain":
+        replaced.append(delete)
 
 
 def publish_layer(properties, account, region):
@@ -32,7 +41,19 @@ def create_layer(cls, resource_name, cloudformation_json, account_id, region_nam
 def update_layer(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
     if original_resource.published_with == json.dumps(cloudformation_json["Properties"], sort_keys=True):
         return original_resource
-    return publish_layer(cloudformation_json["Properties"], account_id, region_name)
+    layer = publish_layer(cloudformation_json["Properties"], account_id, region_name)
+    old, backend = original_resource, lambda_backends[account_id][region_name]
+    replace(cloudformation_json, lambda: backend.delete_layer_version(old.name, str(old.version)))
+    return layer
+
+
+update = ResourceMap.update
+
+
+def update_and_clean(self, template, parameters=None):
+    update(self, template, parameters)
+    while replaced:
+        replaced.pop()()  # the last first: what refers to a layer goes before it
 
 
 def resource_difference(self, other_template, parameters=None):
@@ -69,6 +90,7 @@ def create_change_set(self):
 LayerVersion.create_from_cloudformation_json = classmethod(create_layer)
 LayerVersion.update_from_cloudformation_json = classmethod(update_layer)
 ResourceMap.build_resource_diff = resource_difference
+ResourceMap.update = update_and_clean
 CloudFormationBackend.execute_change_set = execute_change_set
 CloudFormationResponse.create_change_set = create_change_set
 LayerVersion.physical_resource_id = property(lambda self: self.arn)
@@ -87,20 +109,26 @@ class LayerVersionPermission(CloudFormationModel):
 
     @classmethod
     def create_from_cloudformation_json(cls, resource_name, cloudformation_json, account_id, region_name, **kwargs):
-        properties = cloudformation_json["Properties"]
-        arn = properties["LayerVersionArn"]
-        name, version = arn.split(":")[-2:]
-        statement = {"StatementId": resource_name, "Action": properties["Action"], "Principal": properties["Principal"]}
-        if "OrganizationId" in properties:
-            statement["PrincipalOrgID"] = properties["OrganizationId"]
-        lambda_backends[account_id][region_name].add_layer_version_permission(name, int(version), json.dumps(statement))
         permission = cls()
+        permission.given = cloudformation_json["Properties"]
+        arn = permission.given["LayerVersionArn"]
+        permission.place = arn.split(":")[-2:]
         permission.physical_resource_id = f"{arn}#{resource_name}"
+        statement = {"StatementId": resource_name, "Action": permission.given["Action"], "Principal": permission.given["Principal"]}
+        if "OrganizationId" in permission.given:
+            statement["PrincipalOrgID"] = permission.given["OrganizationId"]
+        name, version = permission.place
+        lambda_backends[account_id][region_name].add_layer_version_permission(name, int(version), json.dumps(statement))
         return permission
 
     @classmethod
     def update_from_cloudformation_json(cls, original_resource, new_resource_name, cloudformation_json, account_id, region_name):
-        return cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+        old, backend = original_resource, lambda_backends[account_id][region_name]
+        if old.given == cloudformation_json["Properties"]:
+            return old
+        permission = cls.create_from_cloudformation_json(new_resource_name, cloudformation_json, account_id, region_name)
+        replace(cloudformation_json, lambda: backend.remove_layer_version_permission(*old.place, old.physical_resource_id.split("#")[1]))
+        return permission
 
 
 if __name__ == "__main__":
