@@ -17,6 +17,7 @@ target_link_libraries(manifest_daemon PRIVATE tmpdump_manifest tmpdump_test_main
 add_executable(client_c_test client_test.c)
 target_link_libraries(client_c_test PRIVATE tmpdump_client tmpdump_flags Threads::Threads)
 add_test(NAME client_c COMMAND client_c_test $<TARGET_FILE:manifest_daemon>)
+set_tests_properties(client_c PROPERTIES LABELS unit)
 
 # What a process without sanitizers loads cannot be built with them.
 if(NOT TMPDUMP_SANITIZE)
