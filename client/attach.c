@@ -20,7 +20,11 @@
 // open to wait for files (a preload shim) must not be called from inside the wait. On 64-bit targets the
 // kernel's struct stat is glibc's.
 static int open_at(int directory, const char* name, int flags) {
-  return (int)syscall(SYS_openat, directory, name, flags | O_CLOEXEC, 0);
+  long fd = -1;
+  do {
+    fd = syscall(SYS_openat, directory, name, flags | O_CLOEXEC, 0);
+  } while (fd < 0 && errno == EINTR);
+  return (int)fd;
 }
 static int file_status(int fd, struct stat* status) {
   return (int)syscall(SYS_fstat, fd, status);

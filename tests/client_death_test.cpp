@@ -3,6 +3,7 @@
 #include "support/client_fixture.h"
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <sys/mman.h>
 #include <sys/time.h>
@@ -15,6 +16,11 @@ using test::library_that_needs;
 using test::Process;
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int far_away_ms = 60'000;     // whose own limit ends the wait has not heard of the death
+constexpr std::chrono::seconds soon{5}; // promised: 0.1; a machine may be busy
 
 void put_two_files(DestinationFixture& destination) {
   destination.holds("lib/a.so", library_that_needs({"b.so"}));
@@ -70,13 +76,16 @@ TEST_CASE("64 threads learn of the daemon's death, and what was published stays 
   waiters.reserve(64);
   for (int i = 0; i < 64; ++i) {
     waiters.emplace_back([&, i] {
-      died += (i % 2 == 0 ? client.wait() : client.wait_file("lib/a.so")) == TMPDUMP_DAEMON_DIED ? 1 : 0;
+      const int code = i % 2 == 0 ? client.wait(far_away_ms) : client.wait_file("lib/a.so", far_away_ms);
+      died += code == TMPDUMP_DAEMON_DIED ? 1 : 0;
     });
   }
   until_somebody_wants(destination, "lib/b.so");
+  const auto killed = Clock::now();
   daemon.kill();
   for (std::thread& waiter : waiters)
     waiter.join();
+  CHECK(Clock::now() - killed < soon);
   CHECK(died == 64);
   CHECK(client.wait() == TMPDUMP_DAEMON_DIED); // at once from now on
   CHECK(client.wait_file("lib/b.so", 0) == TMPDUMP_DAEMON_DIED);
@@ -93,9 +102,11 @@ TEST_CASE("a daemon killed before it knew anything") {
   REQUIRE(daemon.cues().hear());
   Client client(destination);
   CHECK(client.wait(0) == TMPDUMP_TIMEOUT);
+  const auto killed = Clock::now();
   daemon.kill();
-  CHECK(client.wait() == TMPDUMP_DAEMON_DIED);
-  CHECK(client.wait_file("a") == TMPDUMP_DAEMON_DIED);
+  CHECK(client.wait(far_away_ms) == TMPDUMP_DAEMON_DIED);
+  CHECK(client.wait_file("a", far_away_ms) == TMPDUMP_DAEMON_DIED);
+  CHECK(Clock::now() - killed < soon);
 }
 
 TEST_CASE("the next daemon takes the waiters over, and keeps the files") {
@@ -233,9 +244,11 @@ TEST_CASE("signals that interrupt every sleep do not hide the daemon's death") {
     Client client(destination);
     if (client.wait(20) != TMPDUMP_TIMEOUT) return 1;
     cues.tell();
-    return client.wait() == TMPDUMP_DAEMON_DIED ? 0 : 2;
+    return client.wait(far_away_ms) == TMPDUMP_DAEMON_DIED ? 0 : 2;
   });
   REQUIRE(waiter.cues().hear());
+  const auto killed = Clock::now();
   daemon.kill();
   CHECK(waiter.result() == 0);
+  CHECK(Clock::now() - killed < soon);
 }

@@ -29,7 +29,7 @@ else()
   # The program with sanitizers in the same stories. What is around it (origin, the waiters' library) is the release build's:
   # Python loads no library that was built with them. Its end looks for leaks, for which it must be let look into itself.
   find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
-  foreach(story extension places reinit trust)
+  foreach(story extension places reinit soak trust waiters)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_SOURCE_DIR}/build)
     set_tests_properties(${story} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77

@@ -19,6 +19,8 @@ from extension_harness import archives, case
 from extension_harness.api import INIT_ERROR, REGISTER
 from extension_harness.case import ANOTHER, DAEMON_DIED, DEADLINE_S, FAILED, OK, other_users
 
+MOST_SWAPPED = 200  # runs: as many until one gets ready while folders become links
+
 
 class PlacesTest(case.ExtensionTest):
     def setUp(self):
@@ -216,31 +218,39 @@ class PlacesTest(case.ExtensionTest):
         self.wanted = {f"lib/sub/{number}.so": ("file", 0o644, bytes([number]) * 100) for number in range(200)}
         archives.write(self.archive, self.wanted)
         lib, aside, stop = self.destination / "lib", self.folder / "aside", threading.Event()
-        outcomes = []
+        swaps, pause, outcomes = 0, 0, []  # (ended well, links that were there meanwhile)
 
         def swap():
+            nonlocal swaps
             while not stop.is_set():
                 for place in (lib, lib / "sub"):
                     try:
                         os.rename(place, aside)
                         os.symlink(self.victim, place)
+                        swaps += 1
                         os.unlink(place)
                         os.rename(aside, place)
                     except OSError:
                         if aside.is_symlink():
                             aside.unlink(missing_ok=True)
                         shutil.rmtree(aside, ignore_errors=True)
+                stop.wait(pause)
 
         thread = threading.Thread(target=swap)
         thread.start()
         try:
-            for _ in range(case.rounds(15)):
-                outcomes.append(self.run_here())
+            while len(outcomes) < case.rounds(15) or not any(good and links for good, links in outcomes):
+                self.assertLess(len(outcomes), MOST_SWAPPED, f"none got ready under swaps: {outcomes}")
+                shutil.rmtree(lib, ignore_errors=True)  # it has to write all again
+                # Seconds: many links in a run, or few; fewer and fewer for a program or a machine that is slow.
+                before, pause = swaps, (0, 0.002, 0.02, 0.01 * len(outcomes))[len(outcomes) % 4]
+                good, _ = self.run_here()
+                outcomes.append((good, swaps - before))
         finally:
             stop.set()
             thread.join()
         self.assert_victim_untouched()
-        print(f"{sum(good for good, _ in outcomes)} of {len(outcomes)} got ready under the swaps")
+        print(f"{sum(good for good, _ in outcomes)} of {len(outcomes)} got ready under {swaps} swaps")
         shutil.rmtree(lib, ignore_errors=True)
         self.assert_gets_ready()
 

@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import signal
+import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from extension_harness import archives, case
 from extension_harness.api import REGISTER
-from extension_harness.case import DAEMON_DIED, DEADLINE_S, OK, manifest
+from extension_harness.case import DAEMON_DIED, DEADLINE_S, NO_DAEMON, OK, manifest
 
 KILLS = 40
 TAIL = 128 << 10  # bytes that a run asks for in any case: the directory
@@ -94,6 +96,81 @@ class ReinitTest(case.ExtensionTest):
             kept.append(len(there))
             chains += 1
         print(f"{kills} kills, {chains} runs that finished; kept of {len(self.wanted)}: {kept}")
+
+    def stop(self, prefetch):
+        prefetch.terminate(signal.SIGSTOP)
+        tasks = Path(f"/proc/{prefetch.process.pid}/task")
+        case.until(lambda: all(PAUSED in (task / "status").read_text() for task in tasks.iterdir()), "stopped")
+
+    def stopped(self, instant):
+        """One that stands still: before its first instruction, right behind it, while it registers, or after so many lines of
+        its log.
+        """
+        registering, answer = threading.Event(), threading.Event()
+        api = self.start_api(on_register=lambda: (registering.set(), answer.wait(DEADLINE_S)))
+        if instant != "registering":
+            answer.set()
+        if instant == "unborn":
+            program = case.SANITIZED or case.build / "bin" / "tmpdump-prefetch"
+            first = case.Prefetch(self.settings(api, self.origin.endpoint), program="/bin/sh",
+                                  arguments=["-c", f'kill -STOP $$; exec "{program}"'])
+            self.addCleanup(first.kill)
+            case.until(lambda: PAUSED in Path(f"/proc/{first.process.pid}/status").read_text(), "stopped")
+            return first
+        first = self.start(api, self.origin.endpoint)
+        if instant == "registering":
+            self.assertTrue(registering.wait(DEADLINE_S))
+        elif instant != "born":
+            case.until(lambda: len(first.log.lines) >= instant, f"at line {instant}")
+        self.stop(first)
+        answer.set()
+        return first
+
+    def refuse(self, prefetch):
+        """It says who has the place, in time."""
+        self.assertEqual(prefetch.status(), 1, prefetch.log.text())
+        self.assertIn("another tmpdump works on", prefetch.event("tmpdump.failed")["message"])
+
+    def test_a_second_start_while_the_first_is_stopped(self):
+        """Who has the lock comes to the good end; the other says so at once, or finds everything there. Whoever waits, waits
+        for one of them.
+        """
+        chance, ends = random.Random(case.SEED), Counter()
+        prefetch = self.start_here()
+        self.finish(prefetch)
+        lines = len(prefetch.log.lines)
+        instants = ["unborn", "unborn", "born", "registering", *(chance.randint(1, lines) for _ in range(case.rounds(8)))]
+        for number, instant in enumerate(instants):
+            self.destination = self.folder / f"tmp-{number}"
+            self.destination.mkdir()
+            first = self.stopped(instant)
+            known = (self.destination / ".tmpdump" / "manifest").exists()
+            waiter = self.wait_beside()
+            second = self.start_here()
+            second.log.wait_for(r"tmpdump\.(ready|failed)", DEADLINE_S)
+            if second.log.has("tmpdump.failed"):
+                end = "refused"
+                self.refuse(second)
+                first.terminate(signal.SIGCONT)
+            elif number % 2:
+                end = "finished, then the first"
+                self.finish(second)
+                first.terminate(signal.SIGCONT)
+            else:
+                end = "finished, beside it the first"
+                first.terminate(signal.SIGCONT)
+                self.refuse(first)
+            ends[end] += 1
+            self.assertTrue(known <= (end == "refused"), f"{instant}: {end}")
+            self.assertIn(waiter.result()[0], (OK,) if known else (OK, NO_DAEMON))
+            self.assertEqual(self.wait_beside().result(), (OK, ""))
+            kept = self.finish(second if end.endswith("beside it the first") else first)["kept"]
+            if end == "finished, then the first":
+                self.assertEqual(kept, len(self.wanted))
+            self.assert_whole()
+            self.assert_nothing_left_over()
+        print(f"stopped at {instants}; the second: {dict(ends)}")
+        self.assertEqual(len(ends), 3)
 
     def test_a_second_start_fetches_the_directory_alone(self):
         first = self.finish(self.start_here())

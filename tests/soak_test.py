@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Cold starts in a row, each with a /tmp of its own, against one Extensions API and one origin: nothing leaks, neither
-files nor descriptors nor processes, and the time to ready does not grow. Prints its distribution.
+files nor descriptors nor processes. Prints the times to ready, in order too, for the eye that looks for growth.
 
 TMPDUMP_SOAK_STARTS=N: so many of each kind (default 40; nightly 2000).
 """

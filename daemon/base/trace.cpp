@@ -124,7 +124,7 @@ result<void> Trace::write(const std::string& file) const {
   const auto failed = [&](int error_number) {
     return system_failure("write trace '" + printable(file) + "'", error_number);
   };
-  const UniqueFd fd(::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  const UniqueFd fd = open_at(AT_FDCWD, file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
   if (!fd) return failed(errno);
   for (std::string_view rest = text; !rest.empty();) {
     const ssize_t written = ::write(fd.get(), rest.data(), rest.size());

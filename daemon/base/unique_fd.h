@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cerrno>
+#include <fcntl.h>
 #include <unistd.h>
 #include <utility>
 
@@ -34,5 +36,14 @@ public:
 private:
   int fd_ = -1;
 };
+
+// openat(2), closed by exec; again when a signal interrupts it, as it may on a network's file system.
+inline UniqueFd open_at(int directory, const char* name, int flags, mode_t mode = 0) {
+  UniqueFd fd;
+  do {
+    fd = UniqueFd(::openat(directory, name, flags | O_CLOEXEC, mode));
+  } while (!fd && errno == EINTR);
+  return fd;
+}
 
 } // namespace tmpdump

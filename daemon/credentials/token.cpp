@@ -18,7 +18,7 @@ constexpr std::size_t max_token = 16'384; // bytes; EKS's web identity tokens ha
 
 // EAGAIN cannot happen: only regular files are read.
 result<std::string> read_file(const std::string& path, const std::string& what) {
-  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  const UniqueFd fd = open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_NONBLOCK);
   if (!fd) return local(system_failure("open " + what, errno));
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return local(system_failure("stat " + what, errno));

@@ -42,6 +42,7 @@ template <class T>
 struct Activity {
   std::optional<result<T>> outcome;
   asio::cancellation_signal stop;
+  std::optional<Failure> reason; // for which it is stopped; none: it says by itself how it ended
   bool running = false;
 };
 
@@ -93,6 +94,7 @@ void Extension::start(Activity<T>& activity, awaitable<result<T>> task) {
                                    [this, &activity](const std::exception_ptr& error, result<T> outcome) {
                                      activity.running = false;
                                      if (error) outcome = failure_of(error);
+                                     if (activity.reason) outcome = *activity.reason;
                                      activity.outcome.emplace(std::move(outcome));
                                      changed_.cancel();
                                    }));
@@ -229,9 +231,8 @@ int Extension::run() {
   // The runtime waits for it: it goes out, as far as it can without waiting, before threads, libcrypto's
   // set-up and whatever else the archive needs.
   context_.poll();
-  const auto wakeups = net::require_wakeups(); // else nobody would hear of what decoders do
-  if (!writer || !wakeups) {
-    prefetch_.outcome.emplace(local(!writer ? writer.error() : wakeups.error()));
+  if (!writer) {
+    prefetch_.outcome.emplace(local(writer.error()));
   } else if (options_) {
     archive_.emplace(context_, *options_, *manifest_, around_, log_);
     start(prefetch_, archive_->prefetch());
@@ -247,6 +248,12 @@ int Extension::run() {
             lived = true;
             status = error || !code ? 1 : *code;
           }));
+  // While the archive's first request is on its way. Without them nobody would hear of what decoders do.
+  context_.poll();
+  if (const auto wakeups = net::require_wakeups(); !wakeups && prefetch_.running) {
+    prefetch_.reason = local(wakeups.error());
+    prefetch_.stop.emit(asio::cancellation_type::terminal);
+  }
   // SIGTERM ends it in the middle of whatever it does, a report to a Runtime API that hangs for one.
   for (;;) {
     if (settled_) rest();

@@ -35,20 +35,28 @@ bool is_about_the_file(int directory, const char* name, int error) {
          error == ENOTDIR || error == EROFS;
 }
 
+// Again when a signal interrupts it, as it may on a network's file system.
+int control_lock(int fd, int command, struct flock& range) {
+  int outcome = 0;
+  do {
+    outcome = ::fcntl(fd, command, &range);
+  } while (outcome != 0 && errno == EINTR);
+  return outcome;
+}
+
 std::string own_name(const std::string& destination) {
   return destination + "/" TMPDUMP_MANIFEST_DIRECTORY;
 }
 
 result<UniqueFd> open_destination(const std::string& destination) {
-  UniqueFd directory(::open(destination.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  UniqueFd directory = open_at(AT_FDCWD, destination.c_str(), O_PATH | O_DIRECTORY);
   if (!directory) return system_failure("open " + quoted(destination), errno);
   return directory;
 }
 
 // .tmpdump; no descriptor: there is none.
 result<UniqueFd> open_own(int destination, const std::string& name) {
-  UniqueFd own(
-      ::openat(destination, TMPDUMP_MANIFEST_DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  UniqueFd own = open_at(destination, TMPDUMP_MANIFEST_DIRECTORY, O_PATH | O_DIRECTORY | O_NOFOLLOW);
   if (!own && errno == ENOENT) return own;
   if (!own) return system_failure("open " + quoted(name), errno);
   TMPDUMP_CHECK(trusted_status(own.get(), name));
@@ -64,8 +72,8 @@ result<UniqueFd> open_lock(Directories& directories, const std::string& destinat
     return system_failure("make " + quoted(name), errno);
   TMPDUMP_TRY(directories.own, open_own(top, name));
   if (!directories.own) return UniqueFd();
-  UniqueFd lock(::openat(directories.own.get(), TMPDUMP_MANIFEST_LOCK,
-                         O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0644));
+  UniqueFd lock =
+      open_at(directories.own.get(), TMPDUMP_MANIFEST_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0644);
   if (!lock && errno == ENOENT) return lock;
   if (!lock) return system_failure("open the lock of " + quoted(destination), errno);
   TMPDUMP_CHECK(trusted_status(lock.get(), name + "/" TMPDUMP_MANIFEST_LOCK));
@@ -76,7 +84,7 @@ result<void> take_lock(int lock, const std::string& destination) {
   struct flock range {};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
-  if (::fcntl(lock, F_OFD_SETLK, &range) == 0) return {};
+  if (control_lock(lock, F_OFD_SETLK, range) == 0) return {};
   if (errno != EAGAIN && errno != EACCES) return system_failure("lock " + quoted(destination), errno);
   return Failure{Errc::io, "another tmpdump works on " + quoted(destination) +
                                ": wait for its end, or use another destination"};
@@ -107,7 +115,7 @@ result<Directories> open_directories(const std::string& destination) {
 
 result<MappedManifest> map_manifest(int directory, const char* name, bool writable) {
   const int mode = writable ? O_RDWR : O_RDONLY;
-  const UniqueFd file(::openat(directory, name, mode | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd file = open_at(directory, name, mode | O_NOFOLLOW | O_NONBLOCK);
   if (!file) {
     Failure failure = system_failure("open " + quoted(name), errno);
     failure.lasting = is_about_the_file(directory, name, errno);
@@ -152,13 +160,12 @@ result<Claim> claim(const std::string& destination) {
 }
 
 bool lock_is_held(int directory) {
-  const UniqueFd lock(
-      ::openat(directory, TMPDUMP_MANIFEST_LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  const UniqueFd lock = open_at(directory, TMPDUMP_MANIFEST_LOCK, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!lock) return false;
   struct flock query {};
   query.l_type = F_RDLCK;
   query.l_whence = SEEK_SET;
-  return ::fcntl(lock.get(), F_OFD_GETLK, &query) == 0 && query.l_type != F_UNLCK;
+  return control_lock(lock.get(), F_OFD_GETLK, query) == 0 && query.l_type != F_UNLCK;
 }
 
 } // namespace tmpdump::manifest

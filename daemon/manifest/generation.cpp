@@ -37,7 +37,7 @@ result<Generation> begin_generation(const Directories& directories, std::uint64_
   const int own = directories.own.get();
   static constexpr char staged[] = TMPDUMP_MANIFEST_NAME ".new";
   ::unlinkat(own, staged, 0);
-  UniqueFd next(::openat(own, staged, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  UniqueFd next = open_at(own, staged, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
   if (!next) return system_failure("create the manifest", errno);
   // Whatever the umask.
   if (::fchmod(next.get(), 0644) != 0) return system_failure("set the manifest's mode", errno);

@@ -35,8 +35,7 @@ result<Facts> inspect(int destination, const ListedEntry& entry) {
   UniqueFd file;
   struct stat status {};
   if (entry.kind == zip::Kind::file) {
-    file =
-        UniqueFd(::openat(destination, entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    file = open_at(destination, entry.path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
     // A mode without read permission is the archive's right; then what it needs stays unknown.
     if (!file && errno != EACCES) return failed("open");
   }

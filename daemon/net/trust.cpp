@@ -42,7 +42,11 @@ void add_builtin_roots(X509_STORE* store) {
 // 0.
 bool add_file(X509_STORE* store, const std::string& file) {
   ERR_clear_error();
-  const bool loaded = X509_STORE_load_file(store, file.c_str()) == 1;
+  bool loaded = false;
+  do { // again when a signal interrupts it; what is in the store already is no error
+    errno = 0;
+    loaded = X509_STORE_load_file(store, file.c_str()) == 1;
+  } while (!loaded && errno == EINTR);
   ERR_clear_error();
   return loaded;
 }
@@ -90,7 +94,6 @@ result<std::unique_ptr<Trust>> Trust::load(const std::string& ca_bundle, std::st
   if (::access(ca_bundle.c_str(), R_OK) != 0) {
     return local(system_failure("AWS_CA_BUNDLE: open '" + printable(ca_bundle) + "'", errno));
   }
-  errno = 0;
   if (!add_file(trust->primary_.get(), ca_bundle)) {
     if (errno != 0) {
       return local(system_failure("AWS_CA_BUNDLE: read '" + printable(ca_bundle) + "'", errno));

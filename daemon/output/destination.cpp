@@ -42,9 +42,9 @@ bool is_not_ours(int error) {
 
 // A descriptor for change_mode(). A directory whose mode forbids us to read it is opened without reading it.
 UniqueFd open_to_change(const Place& place) {
-  constexpr int flags = O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
-  UniqueFd fd(::openat(place.directory, place.name.c_str(), O_RDONLY | flags));
-  if (!fd && errno == EACCES) fd = UniqueFd(::openat(place.directory, place.name.c_str(), O_PATH | flags));
+  constexpr int flags = O_DIRECTORY | O_NOFOLLOW;
+  UniqueFd fd = open_at(place.directory, place.name.c_str(), O_RDONLY | flags);
+  if (!fd && errno == EACCES) fd = open_at(place.directory, place.name.c_str(), O_PATH | flags);
   return fd;
 }
 
@@ -70,8 +70,8 @@ result<StagedFile> Destination::stage(std::string_view path, mode_t mode, std::u
   TMPDUMP_CHECK(check_path(*directories_, path));
   auto state = std::make_unique<StagedFile::State>();
   std::string name = directories_->new_name();
-  state->fd = UniqueFd(::openat(directories_->stage.get(), name.c_str(),
-                                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+  state->fd =
+      open_at(directories_->stage.get(), name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
   if (!state->fd) return path_failure(*directories_, "stage", path, errno);
   state->directories = directories_;
   state->name = std::move(name);

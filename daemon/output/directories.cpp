@@ -16,7 +16,7 @@ namespace {
 
 constexpr char stage_name[] = "stage";
 constexpr char lock_name[] = "lock";
-constexpr int directory_flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+constexpr int directory_flags = O_RDONLY | O_DIRECTORY;
 
 // A directory of our own: made if missing, ours alone, with exactly `mode`. No descriptor: it vanished,
 // because its last user cleaned up meanwhile.
@@ -26,7 +26,7 @@ result<UniqueFd> open_own(const Directories& directories, int parent, const char
     if (errno == ENOENT) return UniqueFd();
     return path_failure(directories, "make directory", path, errno);
   }
-  UniqueFd fd(::openat(parent, name, directory_flags | O_NOFOLLOW));
+  UniqueFd fd = open_at(parent, name, directory_flags | O_NOFOLLOW);
   if (!fd && errno == ENOENT) return UniqueFd();
   const int error = errno;
   struct stat status {};
@@ -52,8 +52,8 @@ result<bool> lock_stage(Directories& directories) {
   TMPDUMP_TRY(directories.stage, open_own(directories, directories.own.get(), stage_name, stage_path, 0700));
   if (!directories.stage) return false;
   // A file, because NFS (EFS) takes exclusive locks only on what is open for writing.
-  directories.lock = UniqueFd(::openat(directories.stage.get(), lock_name,
-                                       O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+  directories.lock =
+      open_at(directories.stage.get(), lock_name, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
   if (!directories.lock) {
     if (errno == ENOENT) return false;
     return path_failure(directories, "open", stage_path + '/' + lock_name, errno);
@@ -77,11 +77,11 @@ result<UniqueFd> open_dest(const std::string& path) {
     if (errno == ENOENT) return Failure{Errc::not_found, "make " + what + ": its parent does not exist"};
     // EROFS and EACCES are reported for existing directories too.
     const int error = errno;
-    UniqueFd fd(::open(path.c_str(), directory_flags));
+    UniqueFd fd = open_at(AT_FDCWD, path.c_str(), directory_flags);
     if (!fd) return system_failure("make " + what, error);
     return fd;
   }
-  UniqueFd fd(::open(path.c_str(), directory_flags));
+  UniqueFd fd = open_at(AT_FDCWD, path.c_str(), directory_flags);
   if (!fd) return system_failure("open " + what, errno);
   return fd;
 }
@@ -106,13 +106,10 @@ result<std::shared_ptr<const Directories>> open_directories(const std::string& p
 }
 
 void remove_staged(const Directories& directories) {
-  const int fd = ::openat(directories.stage.get(), ".", directory_flags);
-  if (fd < 0) return;
-  DIR* const listing = ::fdopendir(fd);
-  if (listing == nullptr) {
-    ::close(fd);
-    return;
-  }
+  UniqueFd opened = open_at(directories.stage.get(), ".", directory_flags);
+  DIR* const listing = opened ? ::fdopendir(opened.get()) : nullptr;
+  if (listing == nullptr) return;
+  const int fd = opened.release(); // the listing's
   while (const dirent* const entry = ::readdir(listing)) {
     const std::string_view name = entry->d_name;
     if (name == "." || name == ".." || name == lock_name) continue;

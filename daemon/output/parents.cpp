@@ -11,26 +11,30 @@ namespace tmpdump::output {
 
 namespace {
 
-constexpr int path_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+constexpr int path_flags = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 constexpr mode_t parent_mode = 0755;
 
 int open_beneath(int directory, const std::string& path) {
   open_how how{};
   how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  return static_cast<int>(::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
+  long fd = -1;
+  do { // as open_at()
+    fd = ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how);
+  } while (fd < 0 && errno == EINTR);
+  return static_cast<int>(fd);
 }
 
 // Opens `name`, making it if it is missing. -1 and errno as open's.
 UniqueFd open_or_make(const Directories& directories, int directory, const std::string& name) {
-  UniqueFd fd(::openat(directory, name.c_str(), path_flags));
+  UniqueFd fd = open_at(directory, name.c_str(), path_flags);
   if (fd || errno != ENOENT) return fd;
   const std::lock_guard lock(directories.modes);
   const bool made = ::mkdirat(directory, name.c_str(), parent_mode) == 0;
   if (!made && errno != EEXIST) return fd; // EEXIST: another thread was quicker
-  if (!made) return UniqueFd(::openat(directory, name.c_str(), path_flags));
+  if (!made) return open_at(directory, name.c_str(), path_flags);
   // A descriptor for fchmod, which O_PATH is not: the umask may have taken bits away.
-  fd = UniqueFd(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  fd = open_at(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (fd && ::fchmod(fd.get(), parent_mode) != 0) fd.reset();
   return fd;
 }
@@ -86,7 +90,7 @@ std::optional<Place> find_existing(const Directories& directories, std::string_v
   if (!place.owned && (!directories.openat2 || errno == EAGAIN)) { // somebody renames on the way
     int error = 0;
     auto found = walk(directories, parent, [&](int directory, const std::string& name) {
-      UniqueFd fd(::openat(directory, name.c_str(), path_flags));
+      UniqueFd fd = open_at(directory, name.c_str(), path_flags);
       error = errno;
       return fd;
     });

@@ -46,7 +46,7 @@ private:
 } // namespace
 
 result<std::unique_ptr<FileSource>> FileSource::open(const std::string& path) {
-  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  UniqueFd fd = open_at(AT_FDCWD, path.c_str(), O_RDONLY | O_NOCTTY | O_NONBLOCK);
   if (!fd) return system_failure("open '" + printable(path) + "'", errno);
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return system_failure("stat '" + printable(path) + "'", errno);

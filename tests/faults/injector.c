@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a program and lets one of its system calls fail: `injector CALL NTH WHAT REPORT PROGRAM ARGV0
 // [ARGUMENT]...`
-//   CALL    names of the table below, with commas between them, or "all"
+//   CALL    names of the table below, with commas between them, "all" of them, or "rest": what is not in it,
+//           which is only counted
 //   NTH     counts from 1 over all threads and children; 0: none, only count
 //   WHAT    an errno's number, with "+" behind it for this one and all that follow; "short" (half of what was
 //           to be written); "kill" (SIGKILL instead of it); or "hold": this one and all that follow last for
@@ -54,6 +55,7 @@ static const struct call {
     {"ftruncate", SYS_ftruncate, 0},
     {"getdents", SYS_getdents64, 0},
     {"readlink", SYS_readlinkat, 0},
+    {"access", SYS_faccessat, 0},
     {"read", SYS_read, 0},
     {"pread", SYS_pread64, 0},
     {"write", SYS_write, 0},
@@ -77,6 +79,7 @@ static const struct call {
     {"connect", SYS_connect, 0},
     {"setsockopt", SYS_setsockopt, 0},
     {"getsockopt", SYS_getsockopt, 0},
+    {"getpeername", SYS_getpeername, 0},
     {"ioctl", SYS_ioctl, 0},
     {"sendmsg", SYS_sendmsg, 0},
     {"sendto", SYS_sendto, 0},
@@ -95,6 +98,7 @@ static const struct call {
     {"ppoll", SYS_ppoll, 0},
     {"prctl", SYS_prctl, 0},
     {"prlimit", SYS_prlimit64, 0},
+    {"sched_getaffinity", SYS_sched_getaffinity, 0},
 #ifdef SYS_open // architectures older than the calls with "at"
     {"openat", SYS_open, 0},
     {"mkdirat", SYS_mkdir, 0},
@@ -102,12 +106,44 @@ static const struct call {
     {"renameat", SYS_renameat, 0},
     {"unlinkat", SYS_unlink, 0},
     {"fstat", SYS_fstat, 0},
+    {"readlink", SYS_readlink, 0},
+    {"access", SYS_access, 0},
     {"epoll_wait", SYS_epoll_wait, 0},
+    {"ppoll", SYS_poll, 0},
 #endif
 };
 enum { call_count = sizeof calls / sizeof *calls };
 
+// What "rest" counts has these names; whatever else there may be is "call-NUMBER".
+static const struct {
+  const char* name;
+  int number;
+} rest[] = {
+    {"epoll_change", SYS_epoll_ctl}, // of these, what the table does not mean
+    {"fcntl_rest", SYS_fcntl},
+    {"futex_rest", SYS_futex},
+    {"lseek", SYS_lseek},
+    {"rt_sigaction", SYS_rt_sigaction},
+    {"rt_sigprocmask", SYS_rt_sigprocmask},
+    {"rt_sigreturn", SYS_rt_sigreturn},
+    {"setitimer", SYS_setitimer},
+    {"getpid", SYS_getpid},
+    {"geteuid", SYS_geteuid},
+    {"sysinfo", SYS_sysinfo},
+    {"set_tid_address", SYS_set_tid_address},
+    {"set_robust_list", SYS_set_robust_list},
+    {"rseq", SYS_rseq},
+    {"execve", SYS_execve},
+    {"exit", SYS_exit},
+    {"exit_group", SYS_exit_group},
+#ifdef SYS_arch_prctl
+    {"arch_prctl", SYS_arch_prctl},
+#endif
+};
+enum { rest_count = sizeof rest / sizeof *rest, most_numbers = 1024 };
+
 static unsigned long seen[call_count];
+static unsigned long rest_seen[most_numbers];
 
 static void die(const char* what) {
   (void)fprintf(stderr, "injector: %s: %s\n", what, strerror(errno));
@@ -124,6 +160,10 @@ static int is_wanted(const struct call* call, const char* names) {
   return 0;
 }
 
+static int is_rest(const char* name) {
+  return strcmp(name, "rest") == 0;
+}
+
 // Only the calls that are asked for stop; the others cost what they always cost.
 static int install_filter(const char* name) {
   struct sock_filter filter[2 * call_count + 2];
@@ -134,7 +174,8 @@ static int install_filter(const char* name) {
     filter[size++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)calls[i].number, 0, 1);
     filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF);
   }
-  filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+  filter[size++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K,
+                                                is_rest(name) ? SECCOMP_RET_USER_NOTIF : SECCOMP_RET_ALLOW);
   struct sock_fprog program = {.len = size, .filter = filter};
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
   return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &program);
@@ -146,6 +187,9 @@ static const struct call* find_call(const struct seccomp_data* data) {
     // Only adding takes memory; a change does not fail (ep_modify() in fs/eventpoll.c), and Asio, which wakes
     // its thread by one, rightly does not look.
     if (data->nr == SYS_epoll_ctl && (int)data->args[1] != EPOLL_CTL_ADD) return NULL;
+    // Only a lock may have to be waited for, or find no room; flags are read and set at once.
+    if (data->nr == SYS_fcntl && (int)data->args[1] != F_OFD_SETLK && (int)data->args[1] != F_OFD_GETLK)
+      return NULL;
     if (calls[i].futex == 0) return &calls[i];
     const int operation = (int)data->args[1] & FUTEX_CMD_MASK;
     const int is_wait = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
@@ -192,6 +236,7 @@ static void answer(int listener, const struct seccomp_notif* asked, const struct
   static unsigned long came; // of the calls that the plan names
   struct seccomp_notif_resp response = {.id = asked->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
   const struct call* call = find_call(&asked->data);
+  if (call == NULL && asked->data.nr >= 0 && asked->data.nr < most_numbers) ++rest_seen[asked->data.nr];
   if (call != NULL) {
     ++seen[call - calls];
     const int is_hold = strcmp(plan->what, "hold") == 0; // who is interrupted by a signal asks again
@@ -246,9 +291,25 @@ static void serve(int listener, const struct plan* plan) {
   free(asked);
 }
 
-static void report(const char* file) {
+static void report_rest(FILE* out) {
+  for (int number = 0; number < most_numbers; ++number) {
+    if (rest_seen[number] == 0) continue;
+    const char* name = NULL;
+    for (size_t i = 0; i < rest_count && name == NULL; ++i) {
+      if (rest[i].number == number) name = rest[i].name;
+    }
+    if (name == NULL) {
+      (void)fprintf(out, "call-%d %lu\n", number, rest_seen[number]);
+    } else {
+      (void)fprintf(out, "%s %lu\n", name, rest_seen[number]);
+    }
+  }
+}
+
+static void report(const char* file, int with_rest) {
   FILE* out = fopen(file, "w");
   if (out == NULL) die(file);
+  if (with_rest) report_rest(out);
   for (size_t i = 0; i < call_count; ++i) {
     if (seen[i] > 0) (void)fprintf(out, "%s %lu\n", calls[i].name, seen[i]);
   }
@@ -296,6 +357,6 @@ int main(int argc, char** argv) {
   int status = 0;
   while (waitpid(program, &status, 0) < 0 && errno == EINTR) {
   }
-  report(argv[4]);
+  report(argv[4], is_rest(argv[1]));
   return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }

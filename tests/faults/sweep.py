@@ -4,33 +4,37 @@ import os
 import re
 import subprocess
 import time
+from signal import SIGKILL
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT, REGISTERED
 from faults.table import ENDED, KILLED, NO_START, READY, TOLD
 
-from errno import (EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EDQUOT, EFAULT, EINTR, EIO, EMFILE, ENETUNREACH, ENOLCK, ENOMEM,
-                   ENOSPC, EOPNOTSUPP, EPIPE, EROFS)
+from errno import (EACCES, EAGAIN, ECONNREFUSED, ECONNRESET, EDQUOT, EFAULT, EINTR, EINVAL, EIO, EMFILE, ENETUNREACH, ENOLCK,
+                   ENOMEM, ENOSPC, ENOTCONN, EOPNOTSUPP, EPIPE, EROFS)
 
-# What the kernel may answer to each call that the programs make (tests/faults/injector.c names them).
+# What the kernel may answer to each call that the programs make (tests/faults/injector.c names them). openat2 makes nothing:
+# a full disk is not its.
 FILE = (ENOSPC, EDQUOT, EIO, EMFILE, ENOMEM, EACCES, EINTR)
 NAME = (ENOSPC, EDQUOT, EIO, ENOMEM, EACCES, EROFS)
 ANSWERS = {
-    "openat": FILE, "openat2": (EIO, EMFILE, ENOMEM, EACCES, EAGAIN),
+    "openat": FILE, "openat2": (EIO, EMFILE, ENOMEM, EACCES, EAGAIN, EINTR),
     "mkdirat": NAME, "renameat": NAME, "linkat": NAME, "symlinkat": NAME, "unlinkat": (EIO, EACCES),
     "fchmod": (EIO, EACCES), "fstat": (EIO, ENOMEM), "fstatfs": (EIO,), "getdents": (EIO, ENOMEM), "readlink": (EIO, ENOMEM),
+    "access": (EIO, ENOMEM, EACCES),
     "fallocate": (ENOSPC, EDQUOT, EIO, EINTR, EOPNOTSUPP), "ftruncate": (ENOSPC, EIO),
     "read": (EIO, EINTR), "pread": (EIO, EINTR), "pwrite": (ENOSPC, EDQUOT, EIO, EINTR, "short"),
-    "write": (EIO, EPIPE, ENOSPC, EINTR, "short"),
+    "write": (EIO, EPIPE, ENOSPC, EDQUOT, EINTR, "short"),
     "close": (EIO, EINTR), "fcntl": (ENOLCK, EINTR), "flock": (ENOLCK, EINTR),
     "mmap": (ENOMEM,), "mprotect": (ENOMEM,), "madvise": (ENOMEM,), "clone": (EAGAIN, ENOMEM),
     "futex-wait": (EINTR, EAGAIN), "futex-wake": (ENOMEM, EFAULT), "futex-look": (ENOMEM, EFAULT, EAGAIN),
     "socket": (EMFILE, ENOMEM, EACCES), "connect": (ECONNREFUSED, ENETUNREACH, EACCES, ENOMEM), "setsockopt": (ENOMEM,),
-    "getsockopt": (ENOMEM,), "ioctl": (EIO,), "sendmsg": (EPIPE, ECONNRESET, ENOMEM, EINTR), "sendto": (EPIPE, ENOMEM),
+    "getsockopt": (ENOMEM,), "getpeername": (ENOTCONN,), "ioctl": (EIO,),
+    "sendmsg": (EPIPE, ECONNRESET, ENOMEM, EINTR), "sendto": (EPIPE, ENOMEM),
     "recvmsg": (ECONNRESET, ENOMEM, EINTR), "recvfrom": (ECONNRESET, ENOMEM, EINTR), "readv": (ECONNRESET, EINTR),
     "writev": (EPIPE, EIO), "epoll_create": (EMFILE, ENOMEM), "epoll_ctl": (ENOMEM, ENOSPC), "epoll_wait": (EINTR,),
     "eventfd": (EMFILE, ENOMEM), "timerfd": (EMFILE, ENOMEM), "timerfd_settime": (ENOMEM,), "pipe": (EMFILE, ENOMEM),
-    "getrandom": (EINTR,), "ppoll": (EINTR, ENOMEM), "prctl": (EACCES,), "prlimit": (EACCES,),
+    "getrandom": (EINTR,), "ppoll": (EINTR, ENOMEM), "prctl": (EACCES,), "prlimit": (EACCES,), "sched_getaffinity": (EINVAL,),
 }
 # What stays as it is: a full disk, no descriptor left, no memory. Of all these calls the Nth, and whatever follows.
 LASTING = {
@@ -39,11 +43,25 @@ LASTING = {
     "mmap,mprotect,clone": f"{ENOMEM}+",
 }
 COUNTED_ONLY = {"munmap", "brk"}  # brk's failure is another answer
+# What else they call, and why it is not let fail.
+CANNOT_FAIL = {
+    "epoll_change": "a change or a removal takes no memory", "futex_rest": "within a process nothing is looked up",
+    "fcntl_rest": "of a descriptor's flags",
+    "lseek": "of an open file", "rt_sigaction": "of a signal that there is", "rt_sigprocmask": "of signals that there are",
+    "rt_sigreturn": "has no answer", "setitimer": "of a time that is one", "getpid": "there is one", "geteuid": "there is one",
+    "sysinfo": "copies what the kernel has", "execve": "the injector's",
+    "exit": "does not return", "exit_group": "does not return",
+    **dict.fromkeys(("set_tid_address", "set_robust_list", "rseq", "arch_prctl"), "the C library's, at the start of a thread"),
+}
 MOST_S = 30  # for anything to end: an attempt's 9 s and a busy machine
 LOST_S = 3  # a line that has not come by then may be the one that could not be written
 END_S = 5  # promised: 0.2 s; less than an attempt's 9 s, after which it would end by itself
 WAITER_S = 10 * MOST_S  # a waiter's own limit is never what ends it
 C_LIBRARY = 127  # the status with which its start-up code gives up
+BY_SIGNAL = 128  # and its number: the injector's status for it
+# Why it may end with status 1; once it is ready, because SHUTDOWN cannot come, or for want of memory.
+ENDS = r'tmpdump\.failed"|^tmpdump-prefetch: error: '
+ENDS_READY = r'tmpdump\.failed".*(Extensions API at [^ ]*, next|out of memory)'
 END = r"tmpdump\.(ready|missing|failed)"
 # The statuses of `tmpdump wait`; one that ran out of time or was told wrongly is neither.
 WAIT_OK, WAIT_ERRORS = 0, (1, 3, 4, 5)
@@ -224,19 +242,19 @@ class Sweep:
                 self.check_told(code, said, log, killed)
             elif code != WAIT_OK:
                 raise Wrong(f"it is ready, but who waited heard {code}: {said!r}")
-        if killed or ready:
+        if killed and status == BY_SIGNAL + SIGKILL:
             return READY if ready else KILLED
-        if status == C_LIBRARY and log.has("^: error while loading"):
+        if status == C_LIBRARY and not ready and log.has("^: error while loading"):
             return NO_START  # before a single instruction of ours; it says what it could not do
-        if status > 100:
-            raise Wrong(f"ended by signal {status - 128}: {log.text()}")
+        if status > BY_SIGNAL:
+            raise Wrong(f"ended by signal {status - BY_SIGNAL}: {log.text()}")
         if log.has("tmpdump.missing"):
             raise Wrong(f"a failure on this machine is not a missing archive: {log.text()}")
-        if asked and status == 0:
-            return ENDED
-        if status == 0 or not log.has(r'tmpdump\.failed"|^tmpdump-prefetch: error: '):
-            raise Wrong(f"status {status} without a reason: {log.text()!r}")
-        return TOLD
+        if status == 0 and (ready or asked):
+            return READY if ready else ENDED
+        if status != 1 or not log.has(ENDS_READY if ready else ENDS):
+            raise Wrong(f"status {status}{', ready,' * ready} without a reason: {log.text()!r}")
+        return READY if ready else TOLD
 
     def complete(self, **variables):
         """A start with nothing in its way, to its good end; its log."""

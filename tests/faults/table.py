@@ -17,6 +17,10 @@ def fault_name(what):
     return NAMES.get(what) or errno.errorcode[int(what)]
 
 
+def call_name(call):
+    return "any" if call == "all" else call.replace(",", ", ")
+
+
 class Table:
     def __init__(self):
         self.rows = {}  # (start, call, what is done then): (faults in order, places, outcomes)
@@ -27,14 +31,17 @@ class Table:
         places.add(nth)
         outcomes[outcome] += 1
 
+    def rows_of(self):
+        """{(start, call, what is done then): names of its faults}"""
+        return {(start, call_name(call), then): list(faults) for (start, call, then), (faults, *_) in self.rows.items()}
+
     def lines(self):
         total = Counter()
         yield "| " + " | ".join(COLUMNS) + " |"
         yield "|" + "---|" * TEXTS + "---:|" * (len(COLUMNS) - TEXTS)
         for (start, call, then), (faults, places, outcomes) in self.rows.items():
             total += outcomes
-            name = "any" if call == "all" else call.replace(",", ", ")
-            yield self.line(start, name, ", ".join(faults), then, len(places), outcomes)
+            yield self.line(start, call_name(call), ", ".join(faults), then, len(places), outcomes)
         yield self.line("**sum**", "", "", "", 0, total)
 
     @staticmethod
@@ -48,6 +55,7 @@ class Table:
 
 
 def documented(path):
-    """{(start, call): names of its faults} of the written table, without what is done then."""
-    rows = re.findall(r"^\| ([^|]*) \| ([\w-]+) \| ([^|]+) \|  \| ", path.read_text().partition(MARK)[2], re.MULTILINE)
-    return {(start, call): faults.split(", ") for start, call, faults in rows}
+    """What rows_of() has, of the written table."""
+    _, _, *lines, _ = path.read_text().partition(MARK)[2].strip().splitlines()  # its head has two lines, the sum is no row
+    rows = ([text.strip() for text in line.split("|")[1:1 + TEXTS]] for line in lines)
+    return {(start, call, then): faults.split(", ") for start, call, faults, then in rows}

@@ -5,6 +5,7 @@ import ctypes
 import ctypes.util
 import hashlib
 import os
+import re
 import resource
 import shutil
 import signal
@@ -29,10 +30,11 @@ LIBZIP = ctypes.util.find_library("zip") or "libzip.so.4"
 class Outcome:
     accepted: bool
     tree: dict = field(default_factory=dict)  # path -> ("file", digest) or ("link", target) or ("folder",)
-    message: str = ""
+    message: str = ""  # the last line of what it said
     status: int = 0
     outside: list = field(default_factory=list)  # what appeared, went or changed outside of the destination
     warned: bool = False
+    said: bytes = b""  # all of it, as it is
 
     def same(self, other):
         return self.accepted and other.accepted and self.tree == other.tree
@@ -117,7 +119,7 @@ def run(command, place, warning=None, memory=MEMORY):
         return place.outcome(False, "no end", -signal.SIGALRM)
     lines = (done.stderr or done.stdout).decode("utf-8", "backslashreplace").strip().splitlines()
     outcome = place.outcome(done.returncode in (0, warning), lines[-1] if lines else "", done.returncode)
-    outcome.warned = done.returncode == warning
+    outcome.warned, outcome.said = done.returncode == warning, done.stdout + done.stderr
     return outcome
 
 
@@ -179,6 +181,11 @@ def versions():
     source, python_version = first_words([PYTHON, "-I", "-c", zipfile_of], 2).split()
     return {"unzip": first_words(["unzip", "-v"], 2), "bsdtar": first_words(["bsdtar", "--version"], 2),
             "zipfile": "Python " + (revision_of(source) or python_version), "libzip": "libzip " + version().decode()}
+
+
+def upstream(version):
+    """Without Debian's revision, of which there is one more with each of its security updates."""
+    return re.sub(r"-[^-]*$", "", version)
 
 
 def revision_of(file):
