@@ -209,6 +209,22 @@ TEST_CASE("answers that are not what was asked for") {
   CHECK(all.body == letters);
   CHECK(all.count("content-range") == 0);
 
+  for (const auto& [asked, by, got] : {std::tuple{"3-5", 1, "efg"},
+                                       {"3-5", -2, "bcd"},
+                                       {"3-5", 99, "xyz"},
+                                       {"23-25", 1, "wxy"},
+                                       {"-3", -20, "def"},
+                                       {"0-", 1, letters.c_str()}}) {
+    INFO(asked << " by " << by);
+    Broken shifted(fault::shifted_range(by));
+    const RawResponse part = shifted.get(range(asked));
+    CHECK(part.status == 206);
+    CHECK(part.body == got);
+    const auto at = letters.find(got);
+    CHECK(part.header("content-range") ==
+          "bytes " + std::to_string(at) + "-" + std::to_string(at + part.body.size() - 1) + "/26");
+  }
+
   Broken multipart(fault::multipart());
   const RawResponse parts = multipart.get(range("3-5"));
   CHECK(parts.status == 206);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a name to a connected socket.
 #include "net/address_book.h"
+#include "net/answer_cache.h"
 #include "net/hosts_file.h"
 #include "support/net_fixture.h"
 
@@ -61,6 +62,53 @@ TEST_CASE("addresses take turns, families too, and failed ones wait") {
   book.failed(all[2], now);
   book.worked(all[2]);
   CHECK(book.order("e", all, now).front() == all[2]);
+}
+
+TEST_CASE("what a name resolved to is believed for its TTL, within limits") {
+  net::AnswerCache answers(5s);
+  const auto one = addresses({"192.0.2.1"}), other = addresses({"192.0.2.2", "2001:db8::1"});
+  const net::Clock::time_point now{};
+  const auto known = [&](const std::string& name, net::Clock::duration later) {
+    const auto* found = answers.find(name, now + later);
+    return found == nullptr ? net::Addresses{} : *found;
+  };
+  const auto [ttl, kept] = GENERATE(table<std::chrono::milliseconds, std::chrono::milliseconds>({
+      {0s, 5s},
+      {4s, 5s},
+      {5s, 5s},
+      {6s, 6s},
+      {60s, 60s},
+      {300s, 300s},
+      {301s, 300s},
+      {86'400s, 300s},
+  }));
+  SECTION("then it is asked for anew") {
+    answers.keep("a", one, ttl, now);
+    CHECK(known("a", 0s) == one);
+    CHECK(known("b", 0s).empty());
+    CHECK(known("a", kept - 1ms) == one);
+    CHECK(known("a", kept).empty());
+    CHECK(known("a", 0s).empty()); // and forgotten
+  }
+  SECTION("the newest answer counts, and from when it came") {
+    answers.keep("a", one, ttl, now);
+    answers.keep("a", other, ttl, now + 2s);
+    CHECK(known("a", kept + 1s) == other);
+    CHECK(known("a", kept + 2s).empty());
+  }
+  SECTION("one name's end is not another's") {
+    answers.keep("a", one, ttl, now);
+    answers.keep("b", other, ttl, now + 1s);
+    CHECK(known("a", kept).empty());
+    CHECK(known("b", kept) == other);
+  }
+  SECTION("it ends at once where it is of no use") {
+    answers.keep("a", one, ttl, now);
+    answers.keep("b", other, ttl, now);
+    answers.forget("a");
+    CHECK(known("a", 0s).empty());
+    CHECK(known("b", 0s) == other);
+  }
 }
 
 TEST_CASE("hosts files are read as hosts(5) says") {
@@ -169,6 +217,78 @@ TEST_CASE_METHOD(Fixture, "name servers are asked once for all who wait, and ans
   CHECK(dns.questions() == 2); // A and AAAA
   CHECK(get(origin).value() == "ok");
   CHECK(dns.questions() == 2);
+}
+
+TEST_CASE_METHOD(Fixture, "a name that moves is followed once its answer has expired") {
+  DnsServer dns(context);
+  options.nameservers = dns.address();
+  LoopbackServer first(context, always(ok));
+  ServerOptions at_second;
+  at_second.address = "127.0.0.2";
+  at_second.port = first.port();
+  LoopbackServer second(context, always(ok), at_second);
+  auto& record = dns.records()["moving.test"];
+  record = {.v4 = {"127.0.0.1"}, .ttl = 0};
+  const auto origin = http(first, "moving.test");
+  SECTION("which it has at once") {
+    options.names_at_least = 0ms;
+    CHECK(get(origin).value() == "ok");
+    record.v4 = {"127.0.0.2"};
+    CHECK(get(origin).value() == "ok");
+    CHECK(dns.questions() == 4);
+    CHECK(first.accepted() == 1);
+    CHECK(second.accepted() == 1);
+  }
+  SECTION("which it has not while the least time runs") {
+    options.names_at_least = ample;
+    CHECK(get(origin).value() == "ok");
+    record.v4 = {"127.0.0.2"};
+    CHECK(get(origin).value() == "ok");
+    CHECK(dns.questions() == 2);
+    CHECK(first.accepted() == 2);
+  }
+  SECTION("nor while its TTL runs") {
+    options.names_at_least = 0ms;
+    record.ttl = 60;
+    CHECK(get(origin).value() == "ok");
+    record.v4 = {"127.0.0.2"};
+    CHECK(get(origin).value() == "ok");
+    CHECK(dns.questions() == 2);
+    CHECK(first.accepted() == 2);
+  }
+}
+
+TEST_CASE_METHOD(Fixture, "an answer that leads nowhere is not kept, whatever its TTL") {
+  DnsServer dns(context);
+  options.nameservers = dns.address();
+  auto& record = dns.records()["moving.test"];
+  record = {.v4 = {"127.0.0.9", "127.0.0.8"}, .ttl = 86'400};
+  SECTION("nobody takes a connection") {
+    LoopbackServer server(context, always(ok));
+    const auto origin = http(server, "Moving.test.");
+    CHECK(try_connect(origin).error().message.find("127.0.0.9: Connection refused") != std::string::npos);
+    record.v4 = {"127.0.0.1"};
+    CHECK(get(origin).value() == "ok");
+    CHECK(dns.questions() == 4);
+    CHECK(get(origin).value() == "ok"); // and this one is
+    CHECK(dns.questions() == 4);
+  }
+  SECTION("who takes it does not speak TLS") {
+    LoopbackServer other(context, [](Peer& peer) -> asio::awaitable<void> { co_await peer.pause(); });
+    record.v4 = {"127.0.0.1"};
+    const net::Origin origin{true, "moving.test", other.port()};
+    CHECK(try_connect(origin).error().code == Errc::network);
+    CHECK(try_connect(origin).error().code == Errc::network);
+    CHECK(dns.questions() == 4);
+  }
+  SECTION("one of its addresses serves: it is kept") {
+    LoopbackServer server(context, always(ok));
+    record.v4.emplace_back("127.0.0.1");
+    const auto origin = http(server, "moving.test");
+    for (int i = 0; i < 3; ++i)
+      CHECK(get(origin).value() == "ok");
+    CHECK(dns.questions() == 2);
+  }
 }
 
 TEST_CASE_METHOD(Fixture, "both families are used") {

@@ -42,17 +42,23 @@ struct TlsFixture : Fixture {
   }
 };
 
-// A client that takes whatever it is offered: the version that it speaks then, 0: none.
-asio::awaitable<int> careless_version(std::uint16_t port) {
-  asio::ssl::context careless(asio::ssl::context::tls_client);
-  SSL_CTX_set_security_level(careless.native_handle(), 0);
-  SSL_CTX_set_cipher_list(careless.native_handle(), "ALL:@SECLEVEL=0");
-  SSL_CTX_set_min_proto_version(careless.native_handle(), TLS1_VERSION);
-  asio::ssl::stream<asio::ip::tcp::socket> stream(co_await asio::this_coro::executor, careless);
+struct Spoken {
+  int version = 0; // 0: nothing
+  std::string cipher;
+};
+
+// What a client speaks that takes whatever it is offered.
+asio::awaitable<Spoken> careless(std::uint16_t port) {
+  asio::ssl::context client(asio::ssl::context::tls_client);
+  SSL_CTX_set_security_level(client.native_handle(), 0);
+  SSL_CTX_set_cipher_list(client.native_handle(), "ALL:@SECLEVEL=0");
+  SSL_CTX_set_min_proto_version(client.native_handle(), TLS1_VERSION);
+  asio::ssl::stream<asio::ip::tcp::socket> stream(co_await asio::this_coro::executor, client);
   co_await stream.lowest_layer().async_connect({asio::ip::address_v4::loopback(), port}, asio::use_awaitable);
   const auto [failed] =
       co_await stream.async_handshake(asio::ssl::stream_base::client, asio::as_tuple(asio::use_awaitable));
-  co_return failed ? 0 : SSL_version(stream.native_handle());
+  if (failed) co_return Spoken{};
+  co_return Spoken{SSL_version(stream.native_handle()), SSL_get_cipher_name(stream.native_handle())};
 }
 
 } // namespace
@@ -113,11 +119,53 @@ TEST_CASE_METHOD(TlsFixture, "nothing older than TLS 1.2 is spoken") {
   ServerOptions old = secure();
   old.tls_version = TLS1_1_VERSION;
   LoopbackServer server(context, always(ok), old);
-  REQUIRE(run(context, careless_version(server.port())) == TLS1_1_VERSION);
+  REQUIRE(run(context, careless(server.port())).version == TLS1_1_VERSION);
   CHECK(try_connect(https(server)).error().code == Errc::network);
   // Not by grace of OpenSSL's default level, which the distributor sets.
   const auto tls = net::TlsContext::create(bundle.name(), "");
   CHECK(SSL_CTX_get_min_proto_version(tls.value()->native()) == TLS1_2_VERSION);
+}
+
+TEST_CASE_METHOD(TlsFixture, "TLS 1.2 has authenticated encryption and forward secrecy, or is not spoken") {
+  const auto [name, rsa, spoken] = GENERATE(table<std::string, bool, bool>({
+      {"ECDHE-ECDSA-AES128-GCM-SHA256", false, true},
+      {"ECDHE-ECDSA-AES256-GCM-SHA384", false, true},
+      {"ECDHE-ECDSA-CHACHA20-POLY1305", false, true},
+      {"ECDHE-RSA-AES128-GCM-SHA256", true, true},
+      {"ECDHE-ECDSA-AES128-SHA256", false, false}, // CBC, its MAC inside
+      {"ECDHE-ECDSA-AES256-SHA384", false, false},
+      {"ECDHE-ECDSA-AES128-SHA", false, false},
+      {"ECDHE-RSA-AES256-SHA", true, false},
+      {"AES128-GCM-SHA256", true, false}, // the client's secret under the server's key: who has it reads all
+      {"AES256-GCM-SHA384", true, false},
+      {"AES128-SHA256", true, false},
+  }));
+  INFO(name);
+  CertificateOptions certificate;
+  certificate.rsa = rsa;
+  ServerOptions narrow = secure(certificate, TLS1_2_VERSION);
+  narrow.tls_ciphers = name;
+  LoopbackServer server(context, always(ok), narrow);
+  REQUIRE(run(context, careless(server.port())).cipher == name);
+  const auto got = get(https(server));
+  CHECK(got.has_value() == spoken);
+  if (spoken) return;
+  CHECK(got.error().code == Errc::network);
+  contains(got.error().message, "TLS to https://localhost:" + std::to_string(server.port()) + " (127.0.0.1:");
+  contains(got.error().message, "handshake failure");
+}
+
+TEST_CASE_METHOD(TlsFixture, "no cipher is offered without authenticated encryption and forward secrecy") {
+  const auto tls = net::TlsContext::create(bundle.name(), "");
+  STACK_OF(SSL_CIPHER)* const offered = SSL_CTX_get_ciphers(tls.value()->native());
+  CHECK(sk_SSL_CIPHER_num(offered) >= 6); // three of TLS 1.3, and each again for 1.2
+  for (int i = 0; i < sk_SSL_CIPHER_num(offered); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(offered, i);
+    INFO(SSL_CIPHER_get_name(cipher));
+    CHECK(SSL_CIPHER_is_aead(cipher) == 1);
+    const int exchange = SSL_CIPHER_get_kx_nid(cipher);
+    CHECK((exchange == NID_kx_ecdhe || exchange == NID_kx_any)); // any: TLS 1.3 has no other
+  }
 }
 
 TEST_CASE_METHOD(TlsFixture, "address literals are verified as addresses and not sent as names") {

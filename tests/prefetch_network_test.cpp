@@ -96,7 +96,8 @@ TEST_CASE("answers that S3 asks to be repeated are") {
       as<Fault>{}, fault::slow_down(), fault::internal_error(), fault::too_many_requests(),
       fault::request_timeout(), fault::error_in_200(), fault::garbage(), fault::wrong_content_range(),
       fault::wrong_content_length(-7), fault::wrong_content_length(7), fault::multipart(), fault::chunked(),
-      fault::gzip(), fault::error(504, "GatewayTimeout"), fault::remove_header("Content-Range"));
+      fault::gzip(), fault::error(504, "GatewayTimeout"), fault::remove_header("Content-Range"),
+      fault::shifted_range(1), fault::shifted_range(-1), fault::shifted_range(1 << 20));
   INFO(what.name);
   Fault twice = what;
   twice.when = {.every = 3, .count = 2};
@@ -105,6 +106,33 @@ TEST_CASE("answers that S3 asks to be repeated are") {
   REQUIRE(outcome);
   CHECK(outcome->retries >= 1);
   is_right(pipeline);
+}
+
+TEST_CASE("a refusal that breaks off before it says why may have been one to repeat") {
+  Pipeline pipeline;
+  pipeline.holds(library_zip());
+  Fault refusal = GENERATE(as<Fault>{}, fault::error(403, "RequestTimeTooSkewed"),
+                           fault::error(400, "SlowDown"), fault::forbidden(), fault::no_such_key());
+  refusal.cut = Cut{.after = GENERATE(0U, 30U), .how = GENERATE(Cut::How::reset, Cut::How::close)};
+  INFO(refusal.name << " after " << refusal.cut->after);
+  SECTION("twice") {
+    refusal.when = {.every = 3, .count = 2};
+    pipeline.s3.schedule(refusal);
+    const auto outcome = pipeline.fetch();
+    REQUIRE(outcome);
+    CHECK(outcome->retries >= 1);
+    is_right(pipeline);
+  }
+  SECTION("always: given up, with what is known") {
+    refusal.when = every_request();
+    pipeline.s3.schedule(refusal);
+    pipeline.settings.retry.deadline = milliseconds(50);
+    const auto outcome = pipeline.fetch();
+    REQUIRE_FALSE(outcome);
+    INFO(outcome.error().message);
+    CHECK(outcome.error().message.find("gave up after") != std::string::npos);
+    CHECK(outcome.error().message.find("HTTP " + std::to_string(refusal.error->status)) != std::string::npos);
+  }
 }
 
 TEST_CASE("connections that are closed between requests, announced or not, are replaced") {
@@ -174,8 +202,7 @@ TEST_CASE("nobody listens") {
 }
 
 TEST_CASE("a server without ranges is refused with a reason, unless the archive is small") {
-  Pipeline pipeline{FakeS3Options{}}; // the range is signed: no signature would fit
-  pipeline.overrides.no_sign_request = true;
+  Pipeline pipeline;
   pipeline.s3.schedule(fault::whole_body().on(every_request()));
   SECTION("large") {
     pipeline.holds(library_zip());

@@ -2,6 +2,8 @@
 """Who is spoken to, and how: no variable makes an unknown certificate good, no answer sends keys to another host or from
 TLS to plain text.
 """
+import ssl
+import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -10,10 +12,31 @@ from extension_harness.api import INIT_ERROR
 from extension_harness.case import ACCESS_KEY, DEADLINE_S, TOKEN
 
 
-class Server:
-    """Answers every GET with `status` and `headers`; `asked` are the requests' headers."""
+def self_signed(folder):
+    """A certificate of 127.0.0.1 that is its own authority, and its key: files."""
+    certificate, key = folder / "server.pem", folder / "server.key"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                    "-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+                    "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    return certificate, key
 
-    def __init__(self, status, headers=()):
+
+class Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    connections = 0
+
+    def get_request(self):
+        self.connections += 1
+        return super().get_request()
+
+    def handle_error(self, *_):
+        pass  # the extension ends while connections are open
+
+
+class Server:
+    """Answers every GET with `status` and `headers`; `asked` are the requests' headers. `identity`: with TLS."""
+
+    def __init__(self, status, headers=(), identity=None):
         self.asked = []
         outer = self
 
@@ -31,10 +54,12 @@ class Server:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.server.handle_error = lambda *_: None  # the extension ends while connections are open
-        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
+        self.server = Listener(("127.0.0.1", 0), Handler)
+        if identity:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*identity)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+        self.endpoint = f"http{'s' if identity else ''}://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
     def close(self):
@@ -62,6 +87,11 @@ class TrustTest(case.ExtensionTest):
         self.assertEqual(archives.found(self.destination), {})
         return prefetch.event("tmpdump.failed")["message"]
 
+    def assert_says_so(self, message, status):
+        """Redirected, or that the region was followed once already; and what to look at."""
+        self.assertTrue(f"redirected (HTTP {status})" in message or "followed once already" in message, message)
+        self.assertTrue("AWS_REGION" in message or "check the endpoint" in message, message)
+
     def test_no_variable_switches_verification_off(self):
         authority = self.folder / "authority.pem"
         origin = self.start_origin(tls=True, ca_file=authority)
@@ -81,7 +111,7 @@ class TrustTest(case.ExtensionTest):
         prefetch.log.wait_for("tmpdump.ready", DEADLINE_S)
 
     def test_nobody_is_followed_to_another_host(self):
-        """Nor to the same one without TLS: where a request goes is computed from the settings and a region's name."""
+        """Where a request goes is computed from the settings and a region's name."""
         elsewhere = self.serve(200)
         for status in (301, 302, 303, 307, 308):
             for region in ("", "eu-west-1", "evil.example/", "127.0.0.1:1#"):
@@ -91,13 +121,34 @@ class TrustTest(case.ExtensionTest):
                         headers.append(("x-amz-bucket-region", region))
                     server = self.serve(status, headers)
                     message = self.failure(server.endpoint, TMPDUMP_CONNECTIONS="1")
-                    self.assertTrue("redirected" in message or "AWS_REGION" in message or "unexpected answer" in message,
-                                    message)
+                    self.assert_says_so(message, status)
                     self.assertTrue(server.asked)
                     for headers in server.asked:
                         self.assertIn(f"Credential={ACCESS_KEY}/", headers["Authorization"])
                         self.assertNotIn("evil", headers["Authorization"])
         self.assertEqual(elsewhere.asked, [])
+
+    def test_nobody_is_followed_from_tls_to_plain_text(self):
+        identity = self_signed(self.folder)
+        plain = self.serve(200)
+        key = f"/{case.BUCKET}/function.zip"
+        for status in (301, 302, 303, 307, 308):
+            for region in ("", "eu-west-1"):
+                for location in (plain.endpoint + key, plain.endpoint.removeprefix("http:") + key):
+                    with self.subTest(status=status, region=region, location=location):
+                        headers = [("Location", location), *([("x-amz-bucket-region", region)] if region else [])]
+                        server = self.serve(status, headers, identity)
+                        message = self.failure(server.endpoint, AWS_CA_BUNDLE=str(identity[0]), TMPDUMP_CONNECTIONS="1")
+                        self.assert_says_so(message, status)
+                        self.assertTrue(server.asked)
+                        self.assertIn(f"Credential={ACCESS_KEY}/", server.asked[0]["Authorization"])
+        server = self.serve(302, [("Location", plain.endpoint + key)], identity)
+        message = self.failure(None, TMPDUMP_URI=f"{server.endpoint}/function.zip?X-Amz-Signature=abc",
+                               AWS_CA_BUNDLE=str(identity[0]))
+        self.assertIn("redirected (HTTP 302), which is not followed; use the URL that it leads to", message)
+        self.assertTrue(server.asked)
+        self.assertEqual(plain.asked, [])
+        self.assertEqual(plain.server.connections, 0)
 
     def test_a_plain_url_is_not_followed_either(self):
         elsewhere = self.serve(200)

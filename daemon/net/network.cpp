@@ -44,8 +44,8 @@ std::optional<std::string_view> ResponseHead::header(std::string_view name) cons
 struct Network::State {
   State(asio::io_context& io, NetworkOptions chosen)
       : context(io), options(std::move(chosen)),
-        resolver(io, {options.resolv_conf, options.nameservers, options.timeouts.resolve},
-                 options.hosts_file),
+        resolver(io, {options.resolv_conf, options.nameservers, options.timeouts.resolve}, options.hosts_file,
+                 options.names_at_least),
         connector(io, options.timeouts.connect) {}
 
   result<std::shared_ptr<TlsContext>> tls_context();
@@ -88,16 +88,24 @@ asio::awaitable<result<std::unique_ptr<Connection>>> Network::State::connect(Ori
   times.started = Clock::now();
   TMPDUMP_CO_TRY(Addresses addresses, co_await resolver.resolve(origin.host));
   times.resolved = Clock::now();
-  TMPDUMP_CO_TRY(asio::ip::tcp::socket socket, co_await connector.connect(origin, std::move(addresses)));
+  auto socket = co_await connector.connect(origin, std::move(addresses));
+  if (!socket) {
+    // The name may lead elsewhere by now.
+    if (socket.error().code != Errc::cancelled) resolver.forget(origin.host);
+    co_return std::move(socket).error();
+  }
   times.connected = Clock::now();
   boost::system::error_code gone;
-  const auto address = socket.remote_endpoint(gone).address();
-  const auto stream = std::make_shared<Stream>(std::move(socket));
+  const auto address = socket->remote_endpoint(gone).address();
+  const auto stream = std::make_shared<Stream>(std::move(*socket));
   if (origin.tls) {
     TMPDUMP_CO_TRY(auto shared, tls_context());
     const auto secured = co_await stream->start_tls(std::move(shared), origin, options.timeouts.tls);
     if (!secured) {
-      if (secured.error().code != Errc::cancelled) connector.failed(address);
+      if (secured.error().code != Errc::cancelled) {
+        connector.failed(address);
+        resolver.forget(origin.host);
+      }
       co_return secured.error();
     }
     times.secured = Clock::now();

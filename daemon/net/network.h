@@ -127,6 +127,7 @@ struct NetworkOptions {
   std::string resolv_conf = "/etc/resolv.conf"; // tests point these elsewhere
   std::string hosts_file = "/etc/hosts";
   std::string nameservers; // "127.0.0.1:5353,..." in place of resolv_conf's; empty: those
+  std::chrono::milliseconds names_at_least{5'000}; // what a name resolved to is kept, however short its TTL
 };
 
 // Resolver (c-ares), TLS context with its session cache, and connector. Nothing is loaded before it is
@@ -142,7 +143,8 @@ public:
   //
   // Connects (TCP_NODELAY; TLS 1.2+ with SNI and verification of chain and host name). Addresses are taken in
   // turn by successive calls, so that many connections spread over all of them; one that does not answer
-  // within 250 ms is raced by the next (RFC 8305). A failed address is tried last for a while.
+  // within 250 ms is raced by the next (RFC 8305). A failed address is tried last for a while; where none can
+  // be connected to the name is resolved anew by the next call.
   boost::asio::awaitable<result<std::unique_ptr<Connection>>> connect(const Origin& origin);
 
   // One whole exchange on a connection of its own, body at most `max_body`: for small JSON APIs.

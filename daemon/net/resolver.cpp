@@ -7,8 +7,6 @@
 #include <boost/asio/ip/address_v4.hpp>
 #include <boost/asio/ip/address_v6.hpp>
 
-#include <algorithm>
-
 namespace tmpdump::net {
 namespace {
 
@@ -29,8 +27,9 @@ std::optional<std::string> canonical_name(std::string host) {
 
 } // namespace
 
-Resolver::Resolver(asio::io_context& context, DnsOptions dns, std::string hosts_file)
-    : context_(context), dns_(std::move(dns)), hosts_file_(std::move(hosts_file)) {}
+Resolver::Resolver(asio::io_context& context, DnsOptions dns, std::string hosts_file,
+                   std::chrono::milliseconds least)
+    : context_(context), dns_(std::move(dns)), hosts_file_(std::move(hosts_file)), answers_(least) {}
 
 asio::awaitable<result<Addresses>> Resolver::resolve(std::string host) {
   boost::system::error_code not_literal;
@@ -48,12 +47,10 @@ asio::awaitable<result<Addresses>> Resolver::resolve(std::string host) {
   }
 
   const auto now = Clock::now();
-  std::erase_if(cache_, [&](const auto& entry) { return entry.second.expires <= now; });
-  if (const auto hit = cache_.find(*name); hit != cache_.end()) co_return hit->second.addresses;
+  if (const Addresses* known = answers_.find(*name, now)) co_return *known;
 
-  constexpr std::chrono::seconds shortest{5}, longest{300};
   if (Addresses listed = look_up_hosts_file(hosts_file_, *name); !listed.empty()) {
-    cache_.insert_or_assign(*name, Entry{listed, now + shortest});
+    answers_.keep(*name, listed, {}, now);
     co_return listed;
   }
 
@@ -68,9 +65,12 @@ asio::awaitable<result<Addresses>> Resolver::resolve(std::string host) {
   pending_.erase(*name);
   const result<DnsAnswer>& outcome = *query->outcome();
   if (!outcome) co_return outcome.error();
-  const auto ttl = std::clamp(outcome->ttl, shortest, longest);
-  cache_.insert_or_assign(*name, Entry{outcome->addresses, Clock::now() + ttl});
+  answers_.keep(*name, outcome->addresses, outcome->ttl, Clock::now());
   co_return outcome->addresses;
+}
+
+void Resolver::forget(std::string host) {
+  if (const auto name = canonical_name(std::move(host))) answers_.forget(*name);
 }
 
 } // namespace tmpdump::net

@@ -208,17 +208,23 @@ bool is_error_document(const HttpSource::State& state, const net::ResponseHead& 
          type->starts_with("application/xml");
 }
 
-// The body of an error answer, as far as it is of use. Afterwards the connection may be reusable.
-boost::asio::awaitable<std::string> read_error_body(net::Connection& connection,
-                                                    std::chrono::milliseconds progress) {
+struct ErrorBody {
   std::string text;
+  bool broken = false; // the connection ended within it
+};
+
+// The body of an error answer, as far as it is of use. Afterwards the connection may be reusable.
+boost::asio::awaitable<ErrorBody> read_error_body(net::Connection& connection,
+                                                  std::chrono::milliseconds progress) {
+  ErrorBody body;
   std::array<std::byte, 4096> buffer; // NOLINT(cppcoreguidelines-pro-type-member-init)
-  while (text.size() < max_error_body) {
+  while (body.text.size() < max_error_body) {
     const auto got = co_await connection.read_body(buffer, progress);
+    body.broken = !got;
     if (!got || *got == 0) break;
-    text.append(text_of(Bytes(buffer).first(*got)));
+    body.text.append(text_of(Bytes(buffer).first(*got)));
   }
-  co_return text;
+  co_return body;
 }
 
 std::string arn_of(const config::Options& options) {
@@ -309,9 +315,11 @@ GetFailure interpret_refusal(HttpSource::State& state, const std::string& object
     }
     return out;
   }
-  if (wrong_region) {
+  if (wrong_region || head.status == 302 || head.status == 303) {
+    const bool s3 = std::holds_alternative<config::S3Uri>(state.options.source);
     out.failure = {Errc::network, object + ": redirected (HTTP " + std::to_string(head.status) +
-                                      "), which is not followed; use the URL that it leads to"};
+                                      "), which is not followed; " +
+                                      (s3 ? "check the endpoint" : "use the URL that it leads to")};
     return out;
   }
   if (head.status == 412) {
@@ -377,9 +385,11 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
     co_return failure;
   }
   if ((head->status != 200 && head->status != 206) || is_error_document(*state, *head)) {
-    const auto text = co_await read_error_body(*pooled.connection, state->network.timeouts().progress);
+    const auto body = co_await read_error_body(*pooled.connection, state->network.timeouts().progress);
     auto failure =
-        interpret_refusal(*state, display(), *head, parse_error_document(text), *prepared, sent_region);
+        interpret_refusal(*state, display(), *head, parse_error_document(body.text), *prepared, sent_region);
+    // The reason, had it come, might have been one that asking again mends.
+    if (body.broken && failure.verdict == Verdict::fatal) failure.verdict = Verdict::retry_later;
     if (state->trace != nullptr) {
       state->trace->complete("connections", pooled.number, "refused", requested, answered,
                              {{"range", range_header(request)}, {"status", std::to_string(head->status)}});

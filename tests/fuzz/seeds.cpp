@@ -2,6 +2,7 @@
 // Writes the seed corpora that are bytes: fuzz_seeds FOLDER (tests/fuzz/corpus). Run by hand when a format
 // changes; the files are kept in the tree, since a fuzzer's run must not depend on this program.
 #include "manifest/writer.h"
+#include "support/bit_writer.h"
 #include "support/elf_builder.h"
 #include "support/zip_builder.h"
 
@@ -106,6 +107,27 @@ void packed() {
   seed("segments", "index", index);
 }
 
+// What RFC 1951 forbids, and a compressor does not write.
+void refused_streams() {
+  using decode::test::BitWriter;
+  // 'a' and the end of length 2: two of the four codes mean nothing. The data use none of these.
+  BitWriter incomplete;
+  incomplete.dynamic(257, 1, {{0, 1}, {2, 1}});
+  for (unsigned i = 0; i < 258; ++i)
+    incomplete.code(i == 'a' || i == 256 ? 1 : 0, 1);
+  incomplete.code(0, 2).code(0, 2).code(1, 2);
+  seed("inflate", "refused-incomplete", incomplete.padded());
+  BitWriter no_end; // 'a' and 'b' of length 1
+  no_end.dynamic(257, 1, {{0, 1}, {1, 1}});
+  for (unsigned i = 0; i < 258; ++i)
+    no_end.code(i == 'a' || i == 'b' ? 1 : 0, 1);
+  seed("inflate", "refused-no-end", no_end.padded());
+  seed("inflate", "refused-too-far",
+       BitWriter().bits(1, 1).bits(1, 2).fixed('a').fixed(257).fixed_distance(1).fixed(256).padded());
+  seed("inflate", "refused-early", BitWriter().dynamic(257, 1, {}).bytes()); // zlib waits for more
+  seed("inflate", "refused-type", BitWriter().bits(1, 1).bits(3, 2).padded());
+}
+
 void streams() {
   seed("inflate", "stored", deflate_raw(words, 0));
   seed("inflate", "fixed", deflate_raw("aaaaaaaaaab", 9));
@@ -117,6 +139,7 @@ void streams() {
        deflate_raw(std::string(40'000, 'x') + dynamic + std::string(1000, 'y'), 9));
   seed("inflate", "several-blocks",
        deflate_segment(words, 6, false) + deflate_segment(dynamic, 1, true) + "behind");
+  refused_streams();
 }
 
 // The header's text is left out, see manifest.cpp; 1 + 8 + 16: one change, text put back, hash made right.

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 
@@ -91,7 +92,7 @@ std::string Authority::certificate() const {
 }
 
 Identity Authority::issue(const CertificateOptions& options) const {
-  const Owned<EVP_PKEY> key(EVP_EC_gen("P-256"));
+  const Owned<EVP_PKEY> key(options.rsa ? EVP_RSA_gen(2048) : EVP_EC_gen("P-256"));
   const auto certificate = unsigned_certificate(key.get(), options);
   X509_set_issuer_name(certificate.get(), X509_get_subject_name(state_->certificate.get()));
   require(X509_sign(certificate.get(), state_->key.get(), EVP_sha256()) > 0);

@@ -18,6 +18,7 @@ struct CertificateOptions {
   std::string names = "DNS:localhost"; // subjectAltName as OpenSSL's configuration writes it
   long not_before = -3600;             // seconds from now
   long not_after = 86400;
+  bool rsa = false; // a key of RSA, which takes 0.1 s to make
 };
 
 class Authority {

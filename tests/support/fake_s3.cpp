@@ -75,7 +75,8 @@ struct FakeS3::State {
 
 FakeS3::State::State(FakeS3Options options) : shared(std::move(options)) {
   if (shared.options.tls)
-    identity = make_identity(certificate_names(shared.options), shared.options.tls_expired);
+    identity =
+        make_identity(certificate_names(shared.options), shared.options.tls_expired, shared.options.tls_old);
   for (unsigned i = 0; i < std::max(shared.options.threads, 1U); ++i)
     workers.push_back(std::make_unique<Worker>());
   acceptor = std::make_unique<tcp::acceptor>(

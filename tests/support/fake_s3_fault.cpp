@@ -118,6 +118,11 @@ ScheduledFault whole_body() {
   fault.ignore_range = true;
   return fault;
 }
+ScheduledFault shifted_range(std::int64_t by) {
+  ScheduledFault fault = named("shifted_range");
+  fault.shift = by;
+  return fault;
+}
 ScheduledFault multipart() {
   ScheduledFault fault = named("multipart");
   fault.multipart = true;

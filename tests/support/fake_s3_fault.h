@@ -93,6 +93,7 @@ struct Fault {
   // What is answered.
   std::optional<ErrorAnswer> error = {};
   bool ignore_range = false;           // 200 and the whole object
+  std::int64_t shift = 0;              // 206 for bytes so much further on (or back), as the header says
   bool multipart = false;              // 206 multipart/byteranges
   bool gzip = false;                   // the body encoded so, whose length the header then has
   bool chunked = false;                // Transfer-Encoding: chunked instead of Content-Length
@@ -163,6 +164,8 @@ ScheduledFault new_etag();
 ScheduledFault wrong_etag(); // the header lies, the bytes are right
 
 ScheduledFault whole_body();
+// As long as what was asked for, of the right object, from another place: as far off as the object goes.
+ScheduledFault shifted_range(std::int64_t by);
 ScheduledFault multipart();
 ScheduledFault chunked();
 ScheduledFault set_header(const std::string& name, std::string value);

@@ -86,7 +86,7 @@ std::vector<Draw> transport_draws() {
   };
 }
 
-std::vector<Draw> refusal_draws() {
+std::vector<Draw> refusal_draws(const std::string& elsewhere) {
   return {
       {"slow down", [](Dice& d) { return d.once_in(4) ? fault::slow_down(0) : fault::slow_down(); }},
       {"internal error", [](Dice&) { return fault::internal_error(); }},
@@ -106,9 +106,10 @@ std::vector<Draw> refusal_draws() {
       {"range not satisfiable", [](Dice&) { return fault::range_not_satisfiable(); }},
       {"region redirect", [](Dice&) { return fault::region_redirect("eu-west-1"); }},
       {"redirect",
-       [](Dice& d) {
+       [elsewhere](Dice& d) {
          const auto status = static_cast<unsigned>(300 + d.below(9));
-         return fault::redirect(status, d.one_of<std::string>({"http://127.0.0.1:1/bucket/lib.zip",
+         const std::string there = elsewhere + "/bucket/lib.zip";
+         return fault::redirect(status, d.one_of<std::string>({there, there.substr(there.find("//")),
                                                                "/bucket/lib.zip", "", "//"}));
        }},
       {"error in 200", [](Dice&) { return fault::error_in_200(); }},
@@ -127,6 +128,14 @@ std::vector<Draw> answer_draws() {
          return fault::wrong_content_range(
              d.one_of<std::string>({"bytes 1-2/3", "bytes 0-0/*", "bytes */5", "garbage", "bytes 5-1/9"}));
        }},
+      {"shifted range",
+       [](Dice& d) {
+         const auto by = static_cast<std::int64_t>(1 + d.below(std::uint64_t{1} << (1 + d.below(18))));
+         return fault::shifted_range(d.once_in(2) ? by : -by);
+       }},
+      {"range a byte off", [](Dice& d) { return fault::shifted_range(d.once_in(2) ? 1 : -1); }},
+      {"range from the beginning", [](Dice&) { return fault::shifted_range(-(std::int64_t{1} << 40U)); }},
+      {"range to the end", [](Dice&) { return fault::shifted_range(std::int64_t{1} << 40U); }},
       {"content length", [](Dice& d) { return fault::wrong_content_length(d.once_in(2) ? 1 : -1); }},
       {"duplicate header", [](Dice&) { return fault::duplicate_header("Content-Length", "7"); }},
       {"no content range", [](Dice&) { return fault::remove_header("Content-Range"); }},
@@ -160,26 +169,24 @@ When random_when(Dice& dice) {
 
 } // namespace
 
-const std::vector<Draw>& all_draws() {
-  static const std::vector<Draw> all = [] {
-    std::vector<Draw> out = transport_draws();
-    for (const auto& more : {refusal_draws(), answer_draws()})
-      out.insert(out.end(), more.begin(), more.end());
-    return out;
-  }();
+std::vector<Draw> all_draws(const std::string& elsewhere) {
+  std::vector<Draw> all = transport_draws();
+  for (const auto& more : {refusal_draws(elsewhere), answer_draws()})
+    all.insert(all.end(), more.begin(), more.end());
   return all;
 }
 
-std::string break_by_chance(Dice& dice, FakeS3& server) {
-  std::string told;
+Breakage break_by_chance(Dice& dice, FakeS3& server, const std::vector<Draw>& draws) {
+  Breakage all;
   for (auto count = dice.below(6); count > 0; --count) {
-    const auto& draw = dice.one_of(all_draws());
+    const auto& draw = dice.one_of(draws);
     const When when = random_when(dice);
-    server.schedule(draw.make(dice).on(when));
-    told += std::string(draw.name) + " (skip " + std::to_string(when.skip) + ", every " +
-            std::to_string(when.every) + ", count " + std::to_string(when.count) + "); ";
+    all.faults.push_back(draw.make(dice).on(when));
+    all.told += std::string(draw.name) + " (skip " + std::to_string(when.skip) + ", every " +
+                std::to_string(when.every) + ", count " + std::to_string(when.count) + "); ";
   }
-  return told;
+  server.schedule(all.faults);
+  return all;
 }
 
 } // namespace tmpdump::test

@@ -31,9 +31,14 @@ struct Draw {
   const char* name;
   std::function<ScheduledFault(Dice&)> make;
 };
-const std::vector<Draw>& all_draws();
+// `elsewhere`: "http://host:port" of whom redirects lead to.
+std::vector<Draw> all_draws(const std::string& elsewhere = "http://127.0.0.1:1");
 
-// Up to five of them. Tells the story, each part ended by "; ".
-std::string break_by_chance(Dice& dice, FakeS3& server);
+struct Breakage {
+  std::vector<Fault> faults; // as they were scheduled
+  std::string told;          // each part ended by "; "
+};
+// Up to five of the draws.
+Breakage break_by_chance(Dice& dice, FakeS3& server, const std::vector<Draw>& draws = all_draws());
 
 } // namespace tmpdump::test

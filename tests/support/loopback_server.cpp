@@ -12,6 +12,7 @@
 #include <boost/asio/write.hpp>
 
 #include <optional>
+#include <stdexcept>
 
 namespace tmpdump::test {
 namespace {
@@ -91,6 +92,9 @@ struct LoopbackServer::State {
     tls->use_certificate_chain(asio::buffer(options.identity->certificate));
     tls->use_private_key(asio::buffer(options.identity->key), asio::ssl::context::pem);
     SSL_CTX_set_session_id_context(tls->native_handle(), reinterpret_cast<const unsigned char*>("test"), 4);
+    if (!options.tls_ciphers.empty() &&
+        SSL_CTX_set_cipher_list(tls->native_handle(), options.tls_ciphers.c_str()) != 1)
+      throw std::runtime_error("OpenSSL has none of " + options.tls_ciphers);
     if (options.tls_version == 0) return;
     SSL_CTX_set_min_proto_version(tls->native_handle(), options.tls_version);
     SSL_CTX_set_max_proto_version(tls->native_handle(), options.tls_version);

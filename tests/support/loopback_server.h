@@ -34,7 +34,8 @@ struct ServerOptions {
   std::string address = "127.0.0.1";
   std::uint16_t port = 0; // 0: a free one
   std::optional<Identity> identity;
-  int tls_version = 0; // TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION; 0: any that is safe
+  int tls_version = 0;     // TLS1_1_VERSION, TLS1_2_VERSION, TLS1_3_VERSION; 0: any that is safe
+  std::string tls_ciphers; // of TLS 1.2, as OpenSSL lists them; empty: its own choice
 };
 
 class LoopbackServer {

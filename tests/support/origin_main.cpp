@@ -92,7 +92,7 @@ void serve(const Arguments& arguments) {
   FakeS3 server(finished(arguments));
   if (arguments.faults) {
     tmpdump::test::Dice dice(*arguments.faults);
-    std::cout << "faults: " << break_by_chance(dice, server) << std::endl;
+    std::cout << "faults: " << break_by_chance(dice, server).told << std::endl;
   }
   if (!arguments.ca_file.empty()) {
     std::ofstream file(arguments.ca_file);

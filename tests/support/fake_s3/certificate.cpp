@@ -79,7 +79,7 @@ std::string pem_of(X509* certificate) {
 
 } // namespace
 
-ServerIdentity make_identity(const std::vector<std::string>& names, bool expired) {
+ServerIdentity make_identity(const std::vector<std::string>& names, bool expired, bool old) {
   const Key ca_key = make_key();
   const Certificate ca = make_certificate(ca_key.get(), 1, "tmpdump test authority", -800 * day, 30 * day);
   X509_set_issuer_name(ca.get(), X509_get_subject_name(ca.get()));
@@ -103,7 +103,12 @@ ServerIdentity make_identity(const std::vector<std::string>& names, bool expired
   ServerIdentity identity;
   identity.context = std::shared_ptr<SSL_CTX>(SSL_CTX_new(TLS_server_method()), &SSL_CTX_free);
   must(identity.context != nullptr, "no TLS context");
-  SSL_CTX_set_min_proto_version(identity.context.get(), TLS1_2_VERSION);
+  SSL_CTX_set_min_proto_version(identity.context.get(), old ? TLS1_1_VERSION : TLS1_2_VERSION);
+  if (old) {
+    SSL_CTX_set_max_proto_version(identity.context.get(), TLS1_1_VERSION);
+    // OpenSSL 3 speaks it at its lowest level alone, where a handshake may be signed with SHA-1.
+    SSL_CTX_set_cipher_list(identity.context.get(), "ALL:@SECLEVEL=0");
+  }
   SSL_CTX_use_certificate(identity.context.get(), leaf.get());
   SSL_CTX_use_PrivateKey(identity.context.get(), key.get());
   must(SSL_CTX_check_private_key(identity.context.get()) == 1, "key and certificate differ");

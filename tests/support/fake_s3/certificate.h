@@ -11,11 +11,12 @@ struct ssl_ctx_st;
 namespace tmpdump::test {
 
 struct ServerIdentity {
-  std::shared_ptr<ssl_ctx_st> context; // TLS 1.2 and 1.3, ALPN http/1.1
+  std::shared_ptr<ssl_ctx_st> context; // TLS 1.2 and 1.3 unless it is old, ALPN http/1.1
   std::string ca_pem;
 };
 
-// `names`: DNS names (wildcards too) and IP literals. `expired`: the certificate ended a year ago.
-ServerIdentity make_identity(const std::vector<std::string>& names, bool expired);
+// `names`: DNS names (wildcards too) and IP literals. `expired`: the certificate ended a year ago. `old`: no
+// TLS but 1.1.
+ServerIdentity make_identity(const std::vector<std::string>& names, bool expired, bool old);
 
 } // namespace tmpdump::test

@@ -46,6 +46,20 @@ std::string gzipped(std::string text) {
   return out;
 }
 
+// To the other side where the object ends; a range that is all of the object stays where it is.
+void shift_range(std::int64_t by, Answer& answer) {
+  if (answer.status != 206 || answer.body.size() != 1 || !answer.body.front().object) return;
+  Segment& part = answer.body.front();
+  const auto room = static_cast<std::int64_t>(part.object->size - part.length);
+  const auto asked = static_cast<std::int64_t>(part.offset);
+  std::int64_t at = std::clamp(asked + by, std::int64_t{0}, room);
+  if (at == asked) at = std::clamp(asked - by, std::int64_t{0}, room);
+  part.offset = static_cast<std::uint64_t>(at);
+  answer.set("Content-Range", "bytes " + std::to_string(part.offset) + "-" +
+                                  std::to_string(part.offset + part.length - 1) + "/" +
+                                  std::to_string(part.object->size));
+}
+
 } // namespace
 
 bool FaultSchedule::is_due(Entry& entry) {
@@ -91,6 +105,7 @@ std::optional<Fault> FaultSchedule::for_connection(std::uint64_t connection) {
 }
 
 void bend_body(const Fault& fault, Answer& answer) {
+  if (fault.shift != 0) shift_range(fault.shift, answer);
   if (fault.gzip) {
     std::string whole;
     for (const Segment& segment : answer.body)

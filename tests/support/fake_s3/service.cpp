@@ -125,7 +125,7 @@ std::optional<ErrorAnswer> Service::admit(const Request& request, const Address&
   return check_signature(request, signature, options_.credentials, home, now);
 }
 
-Answer Service::answer(const Request& request, std::time_t now) const {
+Answer Service::answer(const Request& request, std::time_t now, bool whole) const {
   const Address address = address_of(request);
   const std::string resource = percent_decode(request.raw_path());
   const auto fail = [&](const ErrorAnswer& error) { return error_answer(error, resource); };
@@ -140,7 +140,7 @@ Answer Service::answer(const Request& request, std::time_t now) const {
     return fail({.status = 404, .code = "NoSuchBucket", .details = {{"BucketName", address.bucket}}});
   if (const auto parameter = foreign_parameter(query_of(request)))
     return fail(not_implemented("the parameter '" + *parameter + "'"));
-  return request.method == "PUT" ? put_object(request, address) : answer_object(request, address);
+  return request.method == "PUT" ? put_object(request, address) : answer_object(request, address, whole);
 }
 
 Answer Service::answer_bucket(const Request& request, const Address& address) const {
@@ -176,7 +176,7 @@ Answer Service::answer_bucket(const Request& request, const Address& address) co
   return list_objects(objects_, address.bucket, query);
 }
 
-Answer Service::answer_object(const Request& request, const Address& address) const {
+Answer Service::answer_object(const Request& request, const Address& address, bool whole) const {
   const std::string resource = "/" + address.bucket + "/" + address.key;
   const auto object = objects_.find(address.bucket, address.key);
   if (!object)
@@ -187,7 +187,7 @@ Answer Service::answer_object(const Request& request, const Address& address) co
                         resource);
   ResolvedRange range;
   const auto header = request.header("range");
-  if (header) range = resolve_range(*header, object->size);
+  if (header && !whole) range = resolve_range(*header, object->size);
   if (range.kind == ResolvedRange::Kind::unsatisfiable)
     return error_answer(
         {.status = 416,

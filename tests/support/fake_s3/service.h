@@ -34,14 +34,15 @@ class Service {
 public:
   Service(ObjectStore& objects, const FakeS3Options& options) : objects_(objects), options_(options) {}
 
-  // `now` is the server's clock. Framing, Date and the like are added by the caller.
-  [[nodiscard]] Answer answer(const Request& request, std::time_t now) const;
+  // `now` is the server's clock. Framing, Date and the like are added by the caller. `whole`: Range is not
+  // looked at, though its signature is.
+  [[nodiscard]] Answer answer(const Request& request, std::time_t now, bool whole) const;
 
 private:
   [[nodiscard]] std::optional<ErrorAnswer> admit(const Request& request, const Address& address,
                                                  std::time_t now) const;
   [[nodiscard]] Answer answer_bucket(const Request& request, const Address& address) const;
-  [[nodiscard]] Answer answer_object(const Request& request, const Address& address) const;
+  [[nodiscard]] Answer answer_object(const Request& request, const Address& address, bool whole) const;
   [[nodiscard]] Answer put_object(const Request& request, const Address& address) const;
 
   ObjectStore& objects_;

@@ -80,9 +80,7 @@ Answer Session::make_answer(const Request& request, const RequestRecord& record,
   if (fault.error) {
     answer = error_answer(*fault.error, "/" + record.bucket + "/" + record.key);
   } else {
-    Request asked = request;
-    if (fault.ignore_range) std::erase_if(asked.headers, [](const auto& h) { return h.first == "range"; });
-    answer = shared_.service.answer(asked, shared_.now());
+    answer = shared_.service.answer(request, shared_.now(), fault.ignore_range);
   }
   bend_body(fault, answer);
   answer.head_only = request.method == "HEAD";
