@@ -175,7 +175,9 @@ class SameBytesTest(unittest.TestCase):
         """What was looked at stays there, whatever came of it."""
         for name, content in files.items():
             if (build / "layer" / name).read_bytes() != content:
-                (build / "layer" / name).write_bytes(content)
+                new = build / "layer" / f".{name}.new"
+                new.write_bytes(content)
+                new.replace(build / "layer" / name)
 
     def test_packed_again(self):
         before = {path.name: path.read_bytes() for path in (build / "layer").glob("tmpdump-*")}

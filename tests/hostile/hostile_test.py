@@ -16,8 +16,8 @@ The rules:
  4. What tmpdump accepts is the tree of at least one of the others.
  5. Each reason is needed.
 
-What the four do is a matter of their versions, and the document names those. For one that is of another (upstream's; Debian's
-revisions change little) stands what the document says of it, or nobody where that says nothing; what it does itself is told.
+What the four do is a matter of their versions, and the document names those. For one that is of another, be it a revision of Debian's
+(some refuse what the one before took), stands what the document says of it, or nobody where that says nothing; what it does itself is told.
 Rules 1 and 4 hold whichever there are.
 """
 import argparse
@@ -392,11 +392,11 @@ def differences(document, run, known):
 
 
 def known_ones(document, versions):
-    """Those that are of the document's versions, as far as upstream goes; without a document all."""
+    """Those that are of the document's versions; without a document all."""
     if not document:
         return set(oracles.ORACLES)
     there = document.splitlines()[0].removeprefix("Of ").removesuffix(".").split(", ")
-    return {who for who, version in zip(oracles.ORACLES, there) if oracles.upstream(version) == oracles.upstream(versions[who])}
+    return {who for who, version in zip(oracles.ORACLES, there) if version == versions[who]}
 
 
 def main():

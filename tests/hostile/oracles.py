@@ -5,7 +5,6 @@ import ctypes
 import ctypes.util
 import hashlib
 import os
-import re
 import resource
 import shutil
 import signal
@@ -181,11 +180,6 @@ def versions():
     source, python_version = first_words([PYTHON, "-I", "-c", zipfile_of], 2).split()
     return {"unzip": first_words(["unzip", "-v"], 2), "bsdtar": first_words(["bsdtar", "--version"], 2),
             "zipfile": "Python " + (revision_of(source) or python_version), "libzip": "libzip " + version().decode()}
-
-
-def upstream(version):
-    """Without Debian's revision, of which there is one more with each of its security updates."""
-    return re.sub(r"-[^-]*$", "", version)
 
 
 def revision_of(file):
