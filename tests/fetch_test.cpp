@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/process.h"
 #include "fetch/transfer.h"
 #include "support/catch.h"
 #include "support/scripted_source.h"
@@ -8,7 +9,10 @@
 #include <boost/asio/post.hpp>
 
 #include <map>
+#include <memory>
 #include <random>
+#include <sys/mman.h>
+#include <unistd.h>
 
 using namespace tmpdump;
 using namespace tmpdump::fetch;
@@ -451,6 +455,32 @@ TEST_CASE("a range that waits for the decoders is not given up, however long the
   REQUIRE(outcome.has_value());
   CHECK(outcome->has_value());
   CHECK(received == 8 * mib);
+}
+
+TEST_CASE("a buffer whose place decoders have taken gives its pages back") {
+  bound_free_heap(); // as the programs: buffers come from the heap, which keeps what is given back to it
+  asio::io_context context(1);
+  ChunkPool pool(context, 2 * mib);
+  ChunkPtr chunk;
+  asio::co_spawn(
+      context, [&]() -> asio::awaitable<void> { chunk = co_await pool.acquire(0); }, asio::detached);
+  context.run();
+  REQUIRE(chunk);
+  const auto behind = std::make_unique<std::string>(64 << 10, 'x'); // else it would be the heap's end
+  std::memset(chunk->memory.data(), 1, chunk->memory.size());
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  void* begin = chunk->memory.data();
+  std::size_t space = chunk->memory.size();
+  REQUIRE(std::align(page, page, begin, space) != nullptr);
+  std::vector<unsigned char> pages(chunk_size / page - 1);
+  const auto resident = [&] {
+    if (mincore(begin, pages.size() * page, pages.data()) != 0) return std::ptrdiff_t{0}; // not even mapped
+    return std::count_if(pages.begin(), pages.end(), [](unsigned char is) { return (is & 1U) != 0; });
+  };
+  REQUIRE(resident() == static_cast<std::ptrdiff_t>(pages.size()));
+  pool.keep(2 * mib);
+  chunk.reset();
+  CHECK(resident() <= 2); // where malloc and sanitizers note something
 }
 
 TEST_CASE("backoff: full jitter below an exponential ceiling, never below Retry-After") {
