@@ -164,7 +164,7 @@ static struct tmpdump_attachment* open_manifest(int directory, int* code) {
     file = open_at(directory, TMPDUMP_MANIFEST_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
   if (file < 0) {
-    *code = errno == EISDIR ? TMPDUMP_UNTRUSTED : code_of_errno();
+    *code = errno == EISDIR || errno == EACCES ? TMPDUMP_UNTRUSTED : code_of_errno(); // .tmpdump is 0700
     return NULL;
   }
   struct tmpdump_attachment* attachment = NULL;

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <csignal>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <thread>
 
@@ -213,6 +214,8 @@ TEST_CASE("a user who may only read the manifest waits on it all the same") {
   DestinationFixture destination;
   put_two_files(destination);
   auto writer = destination.start_listed();
+  // As it never is by itself; a read-only mount looks the same to a reader.
+  REQUIRE(::chmod(destination.file(".tmpdump").c_str(), 0755) == 0);
   Process reader([&](const Process::Cues& cues) {
     if (::setresuid(65534, 65534, 65534) != 0) return 1;
     Client client(destination);

@@ -207,6 +207,15 @@ TEST_CASE("somebody else's manifest is not believed") {
     REQUIRE(::chown(destination.manifest().c_str(), 65534, 65534) == 0);
     CHECK(Client(destination).wait() == TMPDUMP_UNTRUSTED);
   }
+  SECTION("and ours to another user: .tmpdump is closed to him, and he hears so") {
+    if (::geteuid() != 0) return;
+    std::filesystem::permissions(destination.path(), std::filesystem::perms(0755));
+    test::Process another([&](const test::Process::Cues&) {
+      if (::setresuid(65534, 65534, 65534) != 0) return 100;
+      return Client(destination).wait(0);
+    });
+    CHECK(another.result() == TMPDUMP_UNTRUSTED);
+  }
 }
 
 TEST_CASE("a destination that can be none is an answer, and not a crash") {

@@ -5,7 +5,11 @@
 
 TMPDUMP_REBUILD=all compiles the whole layer once more elsewhere (minutes) instead of its C parts.
 """
+import contextlib
 import hashlib
+import importlib.machinery
+import importlib.util
+import io
 import json
 import os
 import re
@@ -151,6 +155,82 @@ class LayerTest(unittest.TestCase):
 
     def test_sums(self):
         said("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=build / "layer")
+
+
+class PinnedTest(unittest.TestCase):
+    """tools/layer beside a lock of the test's own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory(prefix="tmpdump-layer-")
+        self.addCleanup(folder.cleanup)
+        self.addCleanup(setattr, sys, "dont_write_bytecode", sys.dont_write_bytecode)
+        sys.dont_write_bytecode = True
+        loader = importlib.machinery.SourceFileLoader("layer", str(ROOT / "tools/layer"))
+        self.tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("layer", loader))
+        loader.exec_module(self.tool)
+        self.pins = self.tool.pinned()
+        self.layer = Layer(architectures[0])
+        self.here = {found[1]: found[2] for package in self.layer.sbom["packages"]
+                     if (found := re.search(r"source package (\S+) ([^\s;]+)", package.get("sourceInfo", "")))}
+        self.tool.LOCK = Path(folder.name) / "lock"
+
+    def run_tool(self, *options):
+        """Its status and what it says of errors; what it writes is what is there."""
+        argv, sys.argv = sys.argv, ["layer", *options, self.layer.architecture]
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
+                self.tool.main()
+            return 0, errors.getvalue()
+        except SystemExit as end:
+            return 1, errors.getvalue() + str(end)
+        finally:
+            sys.argv = argv
+
+    def pin(self, pins):
+        self.tool.LOCK.write_text("# a comment\n\n" + "".join(f"{source} {version}\n" for source, version in pins.items()))
+
+    def test_what_is_linked_in_is_pinned(self):
+        """Which, that is; whether this machine has those versions is what --locked asks."""
+        self.assertEqual(set(self.pins), set(self.here))
+        for source, version in self.here.items():
+            if self.pins[source] != version:
+                print(f"this machine's {source} is {version}, pinned is {self.pins[source]}")
+        isal = re.search(r"^version=(\S+)", (ROOT / "tools/build-isal").read_text(), re.MULTILINE)[1]
+        self.assertEqual(self.pins["libisal"], isal)
+
+    def test_the_pinned_versions_are_taken_without_a_word(self):
+        self.pin(self.here)
+        self.assertEqual(self.run_tool("--locked"), (0, ""))
+
+    def test_another_version_is_told_and_refused(self):
+        older = self.here | {"openssl": "3.0.1-1"}
+        self.pin(older)
+        status, told = self.run_tool()
+        self.assertEqual(status, 0)
+        self.assertIn(f"{self.layer.architecture}: openssl is {self.here['openssl']} here, tools/layer.lock has 3.0.1-1. ", told)
+        self.assertEqual(told.count("\n"), 1)
+        place = self.layer.path
+        before = place.stat()
+        status, refused = self.run_tool("--locked")
+        self.assertEqual((status, refused), (1, told + "layer: nothing was written: --locked"))
+        self.assertEqual((place.stat().st_ino, place.stat().st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+
+    def test_what_is_not_pinned_is_refused(self):
+        self.pin({source: version for source, version in self.here.items() if source != "zlib"})
+        status, told = self.run_tool("--locked")
+        self.assertEqual(status, 1)
+        self.assertIn(f"zlib is {self.here['zlib']} here, tools/layer.lock has none", told)
+
+    def test_a_lock_is_written(self):
+        self.assertEqual(self.run_tool("--lock"), (0, ""))
+        self.assertEqual(self.tool.pinned(), self.here)
+        self.assertEqual(self.run_tool("--locked"), (0, ""))
+
+    def test_two_versions_of_one_source_cannot_be_pinned(self):
+        parts = [{"name": "libssl-dev", "source": "openssl", "source_version": version} for version in ("3.0.1-1", "3.0.2-1")]
+        with self.assertRaises(SystemExit) as refused:
+            self.tool.lock_of(parts)
+        self.assertIn("openssl is 3.0.1-1 and 3.0.2-1", str(refused.exception))
 
 
 class SameBytesTest(unittest.TestCase):

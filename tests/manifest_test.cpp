@@ -37,6 +37,7 @@ TEST_CASE("a manifest tells its story from starting to ready") {
   destination.holds("lib/libb.so", library_that_needs({}));
   destination.holds("lib/liba.so", library_that_needs({"libb.so", "libc.so.6"}));
   auto writer = destination.start();
+  CHECK(std::filesystem::status(destination.file(".tmpdump")).permissions() == std::filesystem::perms(0700));
   {
     const auto reader = Reader::open(destination.path()).value();
     CHECK(reader.status().state == TMPDUMP_STATE_STARTING);

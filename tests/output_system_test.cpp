@@ -105,7 +105,7 @@ TEST_CASE("modes of .tmpdump and stage are put right") {
   REQUIRE(::chmod(scratch.path("dest/.tmpdump").c_str(), 0777) == 0);
   REQUIRE(::chmod(scratch.path("dest/.tmpdump/stage").c_str(), 0755) == 0);
   REQUIRE(open_message(scratch.path("dest")).empty());
-  CHECK(scratch.mode("dest/.tmpdump") == 0755);
+  CHECK(scratch.mode("dest/.tmpdump") == 0700);
   CHECK(scratch.mode("dest/.tmpdump/stage") == 0700);
 }
 

@@ -78,7 +78,7 @@ TEST_CASE(
     CHECK(scratch.mode("dest/d/e") == 0755);
     REQUIRE(ok(destination.make_directory("d/e", 0701))); // exists: set
     CHECK(scratch.mode("dest/d/e") == 0701);
-    CHECK(scratch.mode("dest/.tmpdump") == 0755);
+    CHECK(scratch.mode("dest/.tmpdump") == 0700);
     CHECK(scratch.mode("dest/.tmpdump/stage") == 0700);
   }
 }

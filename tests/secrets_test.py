@@ -267,7 +267,7 @@ class SecretsTest(case.ExtensionTest):
         self.assertIn("manifest", seen)
         own = self.destination / ".tmpdump"
         self.assertEqual([oct((own / name).stat().st_mode & 0o777) for name in ("manifest", "lock", ".")],
-                         ["0o644", "0o644", "0o755"])
+                         ["0o644", "0o644", "0o700"])
 
 
 if __name__ == "__main__":

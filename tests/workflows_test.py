@@ -15,7 +15,7 @@ WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 
 # By workflow and job: lines, from their begin on, that it cannot do without.
 WANTED = {
-    ("ci.yml", "test"): ("- run: ./dev test", "- run: ./dev check", "- run: ./dev fuzz smoke", "- run: ./dev layer", "name: layer",
+    ("ci.yml", "test"): ("- run: ./dev test", "- run: ./dev check", "- run: ./dev fuzz smoke", "- run: ./dev layer ${{ github.event_name != 'pull_request' && '--locked'", "name: layer",
                          "if: steps.cache.outputs.cache-matched-key != ''", "- run: echo \"BEGIN=", "- run: echo \"MINUTES="),
     ("ci.yml", "nightly"): ("if: github.event_name == 'schedule'", "- run: ./dev test --nightly"),
     ("ci.yml", "arm64"): ("- run: ./dev arm64",),

@@ -68,7 +68,7 @@ result<UniqueFd> open_own(int destination, const std::string& name) {
 result<UniqueFd> open_lock(Directories& directories, const std::string& destination) {
   const std::string name = own_name(destination);
   const int top = directories.destination.get();
-  if (::mkdirat(top, TMPDUMP_MANIFEST_DIRECTORY, 0755) != 0 && errno != EEXIST)
+  if (::mkdirat(top, TMPDUMP_MANIFEST_DIRECTORY, 0700) != 0 && errno != EEXIST)
     return system_failure("make " + quoted(name), errno);
   TMPDUMP_TRY(directories.own, open_own(top, name));
   if (!directories.own) return UniqueFd();

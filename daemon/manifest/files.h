@@ -56,7 +56,7 @@ struct Claim {
   Directories directories;
   UniqueFd lock;
 };
-// The daemon's life: makes what is missing (.tmpdump with 0755) and takes the lock in it. Taken: Errc::io,
+// The daemon's life: makes what is missing (.tmpdump with 0700) and takes the lock in it. Taken: Errc::io,
 // somebody else works on the destination. The lock belongs to the open file description (F_OFD_SETLK): no
 // other close() in this process releases it, an exec'd child does not inherit it (O_CLOEXEC), and the kernel
 // lets go of it when the process dies, however it dies.

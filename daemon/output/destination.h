@@ -63,7 +63,7 @@ struct Identity {
 class Destination {
 public:
   // Makes DEST (one level; a symlink to a directory is the user's choice and followed once), DEST/.tmpdump
-  // (0755) and DEST/.tmpdump/stage (0700), and removes what a killed predecessor left in stage. One
+  // and DEST/.tmpdump/stage (both 0700), and removes what a killed predecessor left in stage. One
   // Destination at a time for a directory: it holds a lock that dies with its process; the second is refused.
   static result<Destination> open(const std::string& path, PathLookup lookup = PathLookup::best);
   Destination(Destination&&) noexcept;

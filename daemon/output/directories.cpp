@@ -47,7 +47,7 @@ result<UniqueFd> open_own(const Directories& directories, int parent, const char
 // False: what was locked has been removed by its last holder, or vanished before: begin again.
 result<bool> lock_stage(Directories& directories) {
   const std::string stage_path = std::string(own_name) + '/' + stage_name;
-  TMPDUMP_TRY(directories.own, open_own(directories, directories.dest.get(), own_name, own_name, 0755));
+  TMPDUMP_TRY(directories.own, open_own(directories, directories.dest.get(), own_name, own_name, 0700));
   if (!directories.own) return false;
   TMPDUMP_TRY(directories.stage, open_own(directories, directories.own.get(), stage_name, stage_path, 0700));
   if (!directories.stage) return false;
