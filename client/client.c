@@ -179,9 +179,8 @@ const char* tmpdump_strerror(int code) {
   case TMPDUMP_BAD_MANIFEST:
     return "the manifest is damaged (remove .tmpdump from the destination)";
   case TMPDUMP_UNTRUSTED:
-    return "the manifest or its directory belongs to, or is writable by, somebody else (wait as the daemon's "
-           "user, or "
-           "remove .tmpdump from the destination)";
+    return "the manifest or its directory belongs to, or is writable by, somebody else "
+           "(wait as the daemon's user, or remove .tmpdump from the destination)";
   case TMPDUMP_VERSION:
     return "the manifest is of another version (update libtmpdump or the layer)";
   case TMPDUMP_INVALID:
