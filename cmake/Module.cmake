@@ -7,10 +7,13 @@ function(tmpdump_module name)
 endfunction()
 
 # tmpdump_link_inputs(TARGET), of a static program: the linker writes down what it read, from which tools/layer knows the parts
-# of others. TMPDUMP_STATIC_LINK_OPTIONS says where a cross compiler finds the other machine's.
+# of others, and what was in it. TMPDUMP_STATIC_LINK_OPTIONS says where a cross compiler finds the other machine's.
 function(tmpdump_link_inputs target)
+  set(inputs ${PROJECT_BINARY_DIR}/link-inputs/${target})
   file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/link-inputs)
-  target_link_options(${target} PRIVATE ${TMPDUMP_STATIC_LINK_OPTIONS} -Wl,--dependency-file=${PROJECT_BINARY_DIR}/link-inputs/${target}.d)
+  target_link_options(${target} PRIVATE ${TMPDUMP_STATIC_LINK_OPTIONS} -Wl,--dependency-file=${inputs}.d)
+  add_custom_command(TARGET ${target} POST_BUILD WORKING_DIRECTORY ${PROJECT_BINARY_DIR} VERBATIM
+    COMMAND ${CMAKE_COMMAND} -DINPUTS=${inputs}.d -DOUTPUT=${inputs}.sha256 -P ${PROJECT_SOURCE_DIR}/cmake/RecordDigests.cmake)
 endfunction()
 
 # Not every linker of Debian 12 can pack relative relocations: the one for arm64 cannot.

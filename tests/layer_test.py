@@ -13,6 +13,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_BYTES = 12_000_000
+HERE = "arm64" if os.uname().machine == "aarch64" else os.uname().machine
 OLDEST_GLIBC = (2, 17)  # what libtmpdump may need; Amazon Linux 2 has 2.26
 PROGRAMS = ("extensions/tmpdump-prefetch", "tmpdump/exec-wrapper", "bin/tmpdump")
 LIBRARIES = ("lib/libtmpdump.so", "lib/libtmpdump-preload.so")
@@ -48,6 +50,11 @@ class Layer:
             self.modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
             self.files = {name: archive.read(name) for name in self.modes}
         self.sbom = json.loads(self.files["tmpdump/sbom.spdx.json"])
+
+    def parts(self):
+        """{source package: version} of what is linked in."""
+        return {found[1]: found[2] for package in self.sbom["packages"]
+                if (found := re.search(r"source package (\S+) ([^\s;]+)", package.get("sourceInfo", "")))}
 
     def elf(self, folder, name, *options):
         path = Path(folder) / name.replace("/", "-")
@@ -99,6 +106,23 @@ class LayerTest(unittest.TestCase):
         self.assertRegex(text, r"\(FLAGS(_1)?\).* (BIND_)?NOW")
         self.assertNotRegex(text, r"LOAD .* [R ]WE ")
         self.assertNotRegex(text, r"\((RPATH|RUNPATH|TEXTREL)\)")
+
+    def test_all_of_it_is_compiled_so(self):
+        """Of the machine that hardening_test.py does not run on."""
+        for layer in self.layers:
+            folder = build / ("." if layer.architecture == HERE else f"layer-{layer.architecture}")
+            found = set()
+            for entry in json.loads((folder / "compile_commands.json").read_text()):
+                source = Path(entry["directory"], entry["file"])
+                if not source.is_relative_to(ROOT) or source.relative_to(ROOT).parts[0] not in ("client", "daemon", "pack"):
+                    continue
+                found.add(source)
+                words = shlex.split(entry["command"])
+                with self.subTest(f"{layer.architecture} {source.relative_to(ROOT)}"):
+                    for pattern, wanted in (("-f(no-)?stack-protector", r"-fstack-protector-strong"), ("-[UD]_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"),
+                                            ("-O", "-O[2s]")):
+                        self.assertRegex(([word for word in words if re.match(pattern, word)] or ["none"])[-1], f"^{wanted}$")
+            self.assertGreater(len(found), 100)
 
     def test_libraries_need_no_new_glibc(self):
         for layer in self.layers:
@@ -153,6 +177,25 @@ class LayerTest(unittest.TestCase):
             self.assertIn(commit, second)
         self.assertEqual((build / "layer/VERSION").read_text(), version + "\n")
 
+    def test_programs_say_what_is_linked_in(self):
+        """What they were compiled and linked with, beside what the list of parts says of it."""
+        names = {"Boost": "boost1.81", "OpenSSL": "openssl", "c-ares": "c-ares", "ISA-L": "libisal", "zlib": "zlib", "zstd": "libzstd",
+                 "glibc": "glibc", "GCC": "gcc-12", "libdeflate": "libdeflate", "CLI11": "cli11"}
+        for layer in self.layers:
+            here = layer.architecture == HERE
+            listed = {source: re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)[1] for source, version in layer.parts().items()}
+            self.assertEqual(set(listed), set(names.values()))
+            for name in ("bin/tmpdump", "extensions/tmpdump-prefetch"):
+                with self.subTest(f"{layer.architecture} {name}"):
+                    program = self.folder / f"{layer.architecture}-{Path(name).name}"
+                    program.write_bytes(layer.files[name])
+                    program.chmod(0o755)
+                    told = said(*([] if here else ["qemu-aarch64-static"]), program, "--version").splitlines()[1]
+                    versions = dict(part.rsplit(" ", 1) for part in told.split(", "))
+                    self.assertLessEqual(set(names) - {"libdeflate", "CLI11"}, set(versions))
+                    self.assertEqual({names[part]: version for part, version in versions.items()},
+                                     {names[part]: listed[names[part]] for part in versions})
+
     def test_sums(self):
         said("sha256sum", "--check", "--strict", "SHA256SUMS", cwd=build / "layer")
 
@@ -169,14 +212,13 @@ class PinnedTest(unittest.TestCase):
         self.tool = importlib.util.module_from_spec(importlib.util.spec_from_loader("layer", loader))
         loader.exec_module(self.tool)
         self.pins = self.tool.pinned()
-        self.layer = Layer(architectures[0])
-        self.here = {found[1]: found[2] for package in self.layer.sbom["packages"]
-                     if (found := re.search(r"source package (\S+) ([^\s;]+)", package.get("sourceInfo", "")))}
+        made, make = {}, self.tool.Layer  # packing takes seconds, and is the same each time
+        self.tool.Layer = lambda source, architecture: made.get(architecture) or made.setdefault(architecture, make(source, architecture))
         self.tool.LOCK = Path(folder.name) / "lock"
 
     def run_tool(self, *options):
         """Its status and what it says of errors; what it writes is what is there."""
-        argv, sys.argv = sys.argv, ["layer", *options, self.layer.architecture]
+        argv, sys.argv = sys.argv, ["layer", *options]
         try:
             with contextlib.redirect_stderr(io.StringIO()) as errors, contextlib.redirect_stdout(io.StringIO()):
                 self.tool.main()
@@ -189,48 +231,72 @@ class PinnedTest(unittest.TestCase):
     def pin(self, pins):
         self.tool.LOCK.write_text("# a comment\n\n" + "".join(f"{source} {version}\n" for source, version in pins.items()))
 
+    def each(self):
+        for layer in map(Layer, architectures):
+            with self.subTest(layer.architecture):
+                yield layer, layer.parts()
+
     def test_what_is_linked_in_is_pinned(self):
         """Which, that is; whether this machine has those versions is what --locked asks."""
-        self.assertEqual(set(self.pins), set(self.here))
-        for source, version in self.here.items():
-            if self.pins[source] != version:
-                print(f"this machine's {source} is {version}, pinned is {self.pins[source]}")
+        for _, here in self.each():
+            self.assertEqual(set(self.pins), set(here))
+            for source, version in here.items():
+                if self.pins[source] != version:
+                    print(f"this machine's {source} is {version}, pinned is {self.pins[source]}")
         isal = re.search(r"^version=(\S+)", (ROOT / "tools/build-isal").read_text(), re.MULTILINE)[1]
         self.assertEqual(self.pins["libisal"], isal)
 
     def test_the_pinned_versions_are_taken_without_a_word(self):
-        self.pin(self.here)
-        self.assertEqual(self.run_tool("--locked"), (0, ""))
+        for layer, here in self.each():
+            self.pin(here)
+            self.assertEqual(self.run_tool("--locked", layer.architecture), (0, ""))
 
     def test_another_version_is_told_and_refused(self):
-        older = self.here | {"openssl": "3.0.1-1"}
-        self.pin(older)
-        status, told = self.run_tool()
-        self.assertEqual(status, 0)
-        self.assertIn(f"{self.layer.architecture}: openssl is {self.here['openssl']} here, tools/layer.lock has 3.0.1-1. ", told)
-        self.assertEqual(told.count("\n"), 1)
-        place = self.layer.path
-        before = place.stat()
-        status, refused = self.run_tool("--locked")
-        self.assertEqual((status, refused), (1, told + "layer: nothing was written: --locked"))
-        self.assertEqual((place.stat().st_ino, place.stat().st_mtime_ns), (before.st_ino, before.st_mtime_ns))
+        for layer, here in self.each():
+            for pinned, advice in (("3.0.1-1", r": to pin what is here: \./dev layer --lock"), ("4.0.0-1", ": (apt-get update|rm -r) .*")):
+                self.pin(here | {"openssl": pinned})
+                status, told = self.run_tool(layer.architecture)
+                self.assertEqual(status, 0)
+                self.assertRegex(told, rf"^\S*\s?{layer.architecture}: openssl is {re.escape(here['openssl'])} here, "
+                                       rf"tools/layer\.lock has {pinned}{advice}\n$")
+                before = layer.path.stat()
+                self.assertEqual(self.run_tool("--locked", layer.architecture), (1, told + "layer: nothing was written: --locked"))
+                after = layer.path.stat()
+                self.assertEqual((after.st_ino, after.st_mtime_ns), (before.st_ino, before.st_mtime_ns))
 
     def test_what_is_not_pinned_is_refused(self):
-        self.pin({source: version for source, version in self.here.items() if source != "zlib"})
-        status, told = self.run_tool("--locked")
-        self.assertEqual(status, 1)
-        self.assertIn(f"zlib is {self.here['zlib']} here, tools/layer.lock has none", told)
+        for layer, here in self.each():
+            self.pin({source: version for source, version in here.items() if source != "zlib"})
+            status, told = self.run_tool("--locked", layer.architecture)
+            self.assertEqual(status, 1)
+            self.assertIn(f"zlib is {here['zlib']} here, tools/layer.lock has none", told)
 
     def test_a_lock_is_written(self):
-        self.assertEqual(self.run_tool("--lock"), (0, ""))
-        self.assertEqual(self.tool.pinned(), self.here)
-        self.assertEqual(self.run_tool("--locked"), (0, ""))
+        for layer, here in self.each():
+            self.assertEqual(self.run_tool("--lock", layer.architecture), (0, ""))
+            self.assertEqual(self.tool.pinned(), here)
+            self.assertEqual(self.run_tool("--locked", layer.architecture), (0, ""))
 
     def test_two_versions_of_one_source_cannot_be_pinned(self):
         parts = [{"name": "libssl-dev", "source": "openssl", "source_version": version} for version in ("3.0.1-1", "3.0.2-1")]
         with self.assertRaises(SystemExit) as refused:
             self.tool.lock_of(parts)
         self.assertIn("openssl is 3.0.1-1 and 3.0.2-1", str(refused.exception))
+
+    def test_a_library_that_was_exchanged_after_linking_is_noticed(self):
+        """A package that is replaced keeps its files' times: nothing is linked anew, and the list of parts would say what is not so."""
+        for layer, _ in self.each():
+            built = self.tool.Built(layer.architecture)
+            self.assertTrue(self.tool.linked_archives(built))
+            copy = Path(self.tool.LOCK).parent / layer.architecture
+            shutil.copytree(built.folder / "link-inputs", copy / "link-inputs")
+            digests = copy / "link-inputs/tmpdump.sha256"
+            digests.write_text(re.sub(r"^\w+(  \S*/libcrypto\.a)$", rf"{'0' * 64}\1", digests.read_text(), flags=re.MULTILINE))
+            root, self.tool.ROOT, built.folder = self.tool.ROOT, copy, copy
+            with self.assertRaises(SystemExit) as refused:
+                self.tool.linked_archives(built)
+            self.tool.ROOT = root
+            self.assertIn("libcrypto.a is not what bin/tmpdump was linked with", str(refused.exception))
 
 
 class SameBytesTest(unittest.TestCase):
@@ -277,7 +343,7 @@ class SameBytesTest(unittest.TestCase):
             self.compile_again(architecture, copy, whole=os.environ.get("TMPDUMP_REBUILD") == "all")
 
     def compile_again(self, architecture, copy, whole):
-        crossed = architecture != ("arm64" if os.uname().machine == "aarch64" else os.uname().machine)
+        crossed = architecture != HERE
         preset, place, strip = ("layer-arm64", "layer-arm64", "aarch64-linux-gnu-strip") if crossed else ("release", ".", "strip")
         targets = ["layer_parts"] if whole else ["exec-wrapper", "tmpdump_client", "tmpdump_preload"]
         cache = (build / place / "CMakeCache.txt").read_text()

@@ -7,6 +7,8 @@
 #include <openssl/crypto.h>
 #include <zlib.h>
 #include <zstd.h>
+
+#include <gnu/libc-version.h>
 #ifdef TMPDUMP_HAVE_ISAL
 #include <isa-l.h>
 #endif
@@ -29,6 +31,8 @@ std::string dependency_versions() {
 #endif
   add("zlib", zlibVersion());
   add("zstd", ZSTD_versionString());
+  add("glibc", ::gnu_get_libc_version());
+  add("GCC", __VERSION__); // whose libstdc++ and libgcc these are
   return out;
 }
 
