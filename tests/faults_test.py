@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from errno import EINTR, ENOSPC
 
 from extension_harness import archives, case
-from extension_harness.api import NEXT
+from extension_harness.api import NEXT, REGISTER
 from faults import scenarios, waiting
 from faults.pulse import Pulse
 from faults.sweep import ANSWERS, CANNOT_FAIL, COUNTED_ONLY, LASTING, MOST_S, Sweep, Wrong
@@ -159,6 +159,19 @@ class Faults(case.ExtensionTest):
                 if (still := self.pulse.longest_since(begin)) <= STOOD_STILL_S:
                     return WRONG, str(error)
                 print(f"{fault}: once more, the machine stood still for {still:.0f} s", flush=True)
+
+
+class HarnessTest(case.ExtensionTest):
+    def test_what_a_dead_one_asked_for_is_not_the_next_ones(self):
+        """Read late, its register would start the next one's waiter, who finds a manifest whose daemon is dead."""
+        registered = []
+        api = self.start_api(on_register=lambda: registered.append(True))
+        host, port = api.address.split(":")
+        for round_ in range(50):
+            with socket.create_connection((host, int(port))) as dead:
+                dead.sendall(f"POST {REGISTER} HTTP/1.1\r\nHost: {api.address}\r\nContent-Length: 0\r\n\r\n".encode())
+            api.start_over()
+            self.assertEqual((len(registered), api.paths()), (round_ + 1, []))
 
 
 class ExtensionFaultsTest(Faults):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lambda's Extensions API as a test wants it: answers what it is told to, and remembers every request in order."""
+import http.client
 import json
 import threading
 from dataclasses import dataclass, replace
@@ -40,7 +41,7 @@ class ExtensionsApi:
     def __init__(self, register=REGISTERED, on_register=None, on_error=None):
         self.requests, self._changed = [], threading.Condition()
         self._register, self._on_register, self._on_error = register, on_register, on_error
-        self._events, self._closing, self._era = [], False, 0
+        self._events, self._closing, self._era, self._open = [], False, 0, 0
         api = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,10 +58,13 @@ class ExtensionsApi:
             do_GET = do_POST = handle_one
 
             def handle(self):
+                api._count(1)
                 try:
                     super().handle()
                 except ConnectionResetError:
                     pass  # it was killed
+                finally:
+                    api._count(-1)
 
             def log_message(self, *_):
                 pass
@@ -96,12 +100,27 @@ class ExtensionsApi:
         return f"{IDENTIFIER[:-4]}{self._era:04}"
 
     def start_over(self):
-        """For the next extension: what the last one asked for is forgotten, also what of it comes late."""
+        """For the next extension, when the last one has ended: what it asked for is forgotten. What of it nobody has read yet is
+        read now: it would pass for the next one's.
+        """
         with self._changed:
             self._era += 1
             self._register = replace(REGISTERED, headers=(("Lambda-Extension-Identifier", self._identifier()),))
             self.requests.clear()
             self._events.clear()
+            self._changed.notify_all()
+        last = http.client.HTTPConnection(*self.server.server_address)
+        last.request("GET", "/last")  # connections are accepted in their order: all of the dead are by now
+        last.getresponse().read()
+        last.close()
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._open == 0, 60):
+                raise AssertionError("the last extension still has a connection")
+            self.requests.clear()
+
+    def _count(self, more):
+        with self._changed:
+            self._open += more
             self._changed.notify_all()
 
     @staticmethod

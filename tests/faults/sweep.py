@@ -108,12 +108,12 @@ class Sweep:
         case.remove(self.destination)
 
     def start(self, call="all", nth=0, what="0", **variables):
+        self.api.start_over()
         if self.waiter and self.waiter.returncode is None:  # Lambda heard of the last one only after its end
             self.heard(self.waiter)
         self.waiter = None
         self.report = self.folder / "calls"
         self.report.unlink(missing_ok=True)
-        self.api.start_over()
         settings = {"TMPDUMP_DEST": str(self.destination), "TMPDUMP_CONNECTIONS": "2", **self.scenario.settings, **variables}
         self.prefetch = case.Prefetch(
             self.test.settings(self.api, self.scenario.endpoint, **settings),
