@@ -54,6 +54,11 @@ static int code_of_errno(void) {
   }
 }
 
+// Of the manifest itself: a directory in its place, or a .tmpdump (0700) that is closed to us.
+static int code_of_manifest_errno(void) {
+  return errno == EISDIR || errno == EACCES ? TMPDUMP_UNTRUSTED : code_of_errno();
+}
+
 static void close_quietly(int fd) {
   const int saved = errno;
   close(fd);
@@ -164,7 +169,7 @@ static struct tmpdump_attachment* open_manifest(int directory, int* code) {
     file = open_at(directory, TMPDUMP_MANIFEST_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
   if (file < 0) {
-    *code = errno == EISDIR || errno == EACCES ? TMPDUMP_UNTRUSTED : code_of_errno(); // .tmpdump is 0700
+    *code = code_of_manifest_errno();
     return NULL;
   }
   struct tmpdump_attachment* attachment = NULL;
@@ -247,7 +252,7 @@ static int open_again(const struct tmpdump_attachment* attachment, int mode, int
   const int directory = open_directory(attachment->destination, NULL, NULL, code);
   if (directory < 0) return -1;
   const int file = open_at(directory, TMPDUMP_MANIFEST_NAME, mode | O_NOFOLLOW | O_NONBLOCK);
-  if (file < 0) *code = code_of_errno();
+  if (file < 0) *code = code_of_manifest_errno();
   close_quietly(directory);
   if (file < 0) return -1;
   struct stat status;

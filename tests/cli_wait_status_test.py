@@ -13,6 +13,7 @@ import sys
 import tempfile
 import unittest
 
+from extension_harness.case import ANOTHER, other_users
 from support.manifest_daemon import Daemon
 
 FAILED, USAGE, NOT_FOUND, BAD_ARCHIVE, DENIED = 1, 2, 3, 4, 5
@@ -30,9 +31,9 @@ class Story(unittest.TestCase):
         self.addCleanup(daemon.end)
         return daemon
 
-    def begin(self, *arguments, out=subprocess.PIPE):
+    def begin(self, *arguments, out=subprocess.PIPE, program=()):
         """Runs on while the test goes on."""
-        process = subprocess.Popen([TMPDUMP, *arguments], stdout=out, stderr=subprocess.PIPE, text=True,
+        process = subprocess.Popen([*(program or [TMPDUMP]), *arguments], stdout=out, stderr=subprocess.PIPE, text=True,
                                    env=dict(os.environ, TMPDUMP_DEST=self.destination))
         self.addCleanup(lambda: process.poll() is None and process.kill())
         return process
@@ -41,8 +42,8 @@ class Story(unittest.TestCase):
         out, error = process.communicate(timeout=120)
         return process.returncode, out, error
 
-    def tmpdump(self, *arguments):
-        return self.end(self.begin(*arguments))
+    def tmpdump(self, *arguments, program=()):
+        return self.end(self.begin(*arguments, program=program))
 
     def assert_error(self, outcome, status, *words):
         code, out, error = outcome
@@ -406,6 +407,40 @@ class ProfileTest(Story):
         self.assertIn("somebody waited for everything", self.tmpdump("profile")[1])
         for arguments in ["--output", ""], ["a.so"], ["--dest", ""]:
             self.assert_error(self.tmpdump("profile", *arguments), USAGE)
+
+
+class AnotherUserTest(Story):
+    """.tmpdump is its owner's alone: whoever else asks hears so, whatever he asks."""
+
+    ASKED = (["wait"], ["wait", "a.so"], ["status"], ["status", "--json"], ["status", "--follow"], ["profile"],
+             ["profile", "--json"], ["profile", "-o", "-"])
+
+    def setUp(self):
+        super().setUp()
+        folder = tempfile.mkdtemp(prefix="tmpdump-test-")
+        self.addCleanup(shutil.rmtree, folder)
+        os.chmod(folder, 0o755)
+        self.program = shutil.copy(TMPDUMP, folder)  # where others find it
+
+    def assert_told(self, user, *words):
+        for arguments in self.ASKED:
+            with self.subTest(arguments):
+                become = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", self.program]
+                self.assert_error(self.tmpdump(*arguments, program=become), DENIED, *words)
+
+    def test_who_is_not_the_daemons_user(self):
+        if not other_users():
+            print("left out, there are no other users here")
+            return
+        self.daemon("list a.so", "publish a.so", "ready")
+        os.chmod(self.destination, 0o755)
+        told = f"another user owns, or may write, the manifest at '{self.destination}': run this as the daemon's user, or remove its .tmpdump"
+        self.assert_told(ANOTHER, told)  # root's, which would be believed if it could be read
+        for name in ".tmpdump", ".tmpdump/manifest", ".tmpdump/lock":
+            os.chown(f"{self.destination}/{name}", ANOTHER + 1, ANOTHER + 1)
+        self.assert_told(ANOTHER, told)
+        os.chmod(self.destination, 0o700)  # whose .tmpdump it is cannot be told
+        self.assert_told(ANOTHER, self.destination, "Permission denied")
 
 
 if __name__ == "__main__":

@@ -215,6 +215,15 @@ TEST_CASE("somebody else's manifest is not believed") {
       return Client(destination).wait(0);
     });
     CHECK(another.result() == TMPDUMP_UNTRUSTED);
+    // Who becomes another after it has attached.
+    test::Process changed([&](const test::Process::Cues&) {
+      Client client(destination);
+      if (client.wait(0) != TMPDUMP_OK || ::setresuid(65534, 65534, 65534) != 0) return 100;
+      tmpdump_report report{};
+      report.size = sizeof report;
+      return tmpdump_client_status(&client.raw(), &report);
+    });
+    CHECK(changed.result() == TMPDUMP_UNTRUSTED);
   }
 }
 

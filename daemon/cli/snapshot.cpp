@@ -28,12 +28,20 @@ Failure no_manifest(const std::string& destination) {
               ": is the tmpdump layer attached, and TMPDUMP_DEST (or --dest) the daemon's destination?"};
 }
 
+Failure untrusted_manifest(const std::string& destination) {
+  return {Errc::denied, "another user owns, or may write, the manifest at " + quoted(destination) +
+                            ": run this as the daemon's user, or remove its " TMPDUMP_MANIFEST_DIRECTORY};
+}
+
 result<manifest::Reader> open_current(const std::string& destination) {
   std::optional<std::uint64_t> superseded;
   for (;;) {
     auto reader = manifest::Reader::open(destination);
     if (!reader.has_value()) {
       if (reader.error().code == Errc::not_found) return no_manifest(destination);
+      // In contrast to a destination that is closed to us.
+      if (reader.error().code == Errc::denied && reader.error().lasting)
+        return untrusted_manifest(destination);
       return reader.error();
     }
     const manifest::Status status = reader->status();

@@ -14,6 +14,8 @@ namespace tmpdump::cli {
 result<std::string> destination_of(const std::optional<std::string>& option);
 // Errc::not_found, with what to do about it.
 Failure no_manifest(const std::string& destination);
+// Errc::denied, with what to do about it.
+Failure untrusted_manifest(const std::string& destination);
 
 // The current generation; one that is superseded between its opening and our look is opened again.
 result<manifest::Reader> open_current(const std::string& destination);

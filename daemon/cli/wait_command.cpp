@@ -122,8 +122,7 @@ Failure explain_wait(int code, const std::string* path, const std::string& desti
   case TMPDUMP_DAEMON_DIED:
     return {Errc::io, "the daemon of " + where + " ended before " + what + " was ready: its log says why"};
   case TMPDUMP_UNTRUSTED:
-    return {Errc::denied, "another user owns, or may write, the manifest at " + where +
-                              ": wait as the daemon's user, or remove its " TMPDUMP_MANIFEST_DIRECTORY};
+    return untrusted_manifest(destination);
   case TMPDUMP_INVALID:
     return {Errc::usage,
             what + " is no path: it is empty, or longer than " + std::to_string(PATH_MAX - 1) + " bytes"};

@@ -29,7 +29,9 @@ result<struct stat> trusted_status(int fd, std::string_view name) {
 bool is_about_the_file(int directory, const char* name, int error) {
   if (error == EACCES || error == EPERM) {
     struct stat status {};
-    return ::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_uid != ::geteuid();
+    const bool seen = ::fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 || // .tmpdump is 0700
+                      ::fstatat(directory, "", &status, AT_EMPTY_PATH) == 0;
+    return seen && status.st_uid != ::geteuid();
   }
   return error == ENOENT || error == ELOOP || error == ENXIO || error == ENODEV || error == EISDIR ||
          error == ENOTDIR || error == EROFS;
