@@ -4,7 +4,6 @@
 #include "base/unique_fd.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <fcntl.h>
 #include <string>
@@ -23,16 +22,20 @@ result<std::string> read_file(const std::string& path, const std::string& what) 
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return local(system_failure("stat " + what, errno));
   if (!S_ISREG(status.st_mode)) return Failure{Errc::io, what + " is not a regular file"};
-  std::string out;
-  std::array<char, 4096> buffer{};
-  for (;;) {
-    const ssize_t got = ::read(fd.get(), buffer.data(), buffer.size());
+  // As large as it may become: a string that grows leaves behind what it held.
+  std::string out(max_token + 1, '\0');
+  const WipedAtEnd wiped(out);
+  std::size_t size = 0;
+  while (size < out.size()) {
+    const ssize_t got = ::read(fd.get(), out.data() + size, out.size() - size);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return local(system_failure("read " + what, errno));
-    if (got == 0) return out;
-    out.append(buffer.data(), static_cast<std::size_t>(got));
-    if (out.size() > max_token) return Failure{Errc::usage, what + " holds more than 16384 bytes"};
+    if (got == 0) break;
+    size += static_cast<std::size_t>(got);
   }
+  if (size > max_token) return Failure{Errc::usage, what + " holds more than 16384 bytes"};
+  out.resize(size);
+  return std::string(std::move(out));
 }
 
 } // namespace
@@ -42,6 +45,7 @@ result<Secret> authorization_token(const config::ContainerEndpoint& endpoint) {
   const std::string what =
       "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE '" + printable(endpoint.authorization_token_file) + "'";
   TMPDUMP_TRY(std::string text, read_file(endpoint.authorization_token_file, what));
+  const WipedAtEnd wiped(text);
   while (!text.empty() && (text.back() == '\n' || text.back() == '\r'))
     text.pop_back();
   if (text.empty()) return Failure{Errc::usage, what + " is empty"};
