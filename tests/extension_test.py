@@ -363,8 +363,6 @@ class LogTest(StoryTest):
         self.assertEqual(len(retries), prefetch.event("tmpdump.ready")["retries"])
         for what in ("HTTP 301 PermanentRedirect", "HTTP 400 ExpiredToken", "HTTP 503 SlowDown"):
             self.assertRegex("\n".join(retries), rf"(?m)^range \d; reason: .*{what}.*; position: \d+$")
-        for secret in (SECRET_KEY, TOKEN, SECRET_KEY[::-1], "Signature="):
-            self.assertNotIn(secret, prefetch.log.text())
 
     def test_debug_tells_of_hedges(self):
         self.put_archive()
@@ -479,14 +477,7 @@ class EndTest(StoryTest):
 
 
 class SecretsTest(StoryTest):
-    def assert_no_secret(self, prefetch, *more):
-        trace = self.folder / "trace.json"
-        texts = {"log": prefetch.log.text().encode(), "manifest": (self.destination / ".tmpdump/manifest").read_bytes(),
-                 "trace": trace.read_bytes() if trace.exists() else b""}
-        for where, text in texts.items():
-            for secret in (SECRET_KEY, TOKEN, *more):
-                self.assertNotIn(secret.encode(), text, where)
-            self.assertIsNone(re.search(rb"Signature=|Credential=", text), where)
+    """Nothing of them is in what stays: that is looked for in each story of all (case.Prefetch.look_for_secrets)."""
 
     def run_signed(self, **variables):
         self.put_archive()
@@ -500,15 +491,12 @@ class SecretsTest(StoryTest):
         return prefetch
 
     def test_signed(self):
-        prefetch = self.run_signed()
+        self.assertTrue(self.run_signed().log.has("tmpdump.ready"))
         self.assert_all_there()
-        self.assertTrue((self.folder / "trace.json").exists())
-        self.assert_no_secret(prefetch)
 
     def test_signed_wrongly(self):
         prefetch = self.run_signed(AWS_SECRET_ACCESS_KEY="anotherSecretKEYofTheFunction000000000000")
         self.assertTrue(prefetch.log.has("tmpdump.missing"))
-        self.assert_no_secret(prefetch, "anotherSecretKEYofTheFunction000000000000")
 
     def test_presigned(self):
         signature = "fe5f80f77d5fa3beca038a248ff027d0445342fe2855ddc963176630326f1024"
@@ -520,7 +508,6 @@ class SecretsTest(StoryTest):
         # The origin finds the other parameters of a signature missing.
         failure = self.assert_failure(prefetch, 1, "Tmpdump.Network", "/function.zip: ")
         self.assertIn(failure["message"], json.loads(api.wait_for(INIT_ERROR).body)["errorMessage"])
-        self.assert_no_secret(prefetch, signature)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class ExtensionsApi:
 
     def __init__(self, register=REGISTERED, on_register=None, on_error=None):
         self.requests, self._changed = [], threading.Condition()
+        self.told = []  # all requests that ever came
         self._register, self._on_register, self._on_error = register, on_register, on_error
         self._events, self._closing, self._era, self._open = [], False, 0, 0
         api = self
@@ -76,6 +77,7 @@ class ExtensionsApi:
         self.thread.start()
 
     def _answer(self, request):
+        self.told.append(request)
         if request.path == REGISTER and self._on_register:
             self._on_register()
         if request.path in (INIT_ERROR, EXIT_ERROR) and self._on_error:

@@ -22,12 +22,14 @@ sys.path.insert(0, str(TESTS / "e2e"))
 from emulator import manifest  # noqa: E402,F401 (for the tests)
 from emulator.log import Log  # noqa: E402
 from emulator.origin import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, Origin  # noqa: E402
+from extension_harness import planted  # noqa: E402
 from extension_harness.api import ExtensionsApi  # noqa: E402
 
 DEADLINE_S = 60  # so that a defect does not hang the tests; what works takes milliseconds
 TOKEN = "FwoGZXIvYXdzEXAMPLETOKENthatNobodyMaySee//////////wEaDGE"
 OK, NOT_IN_ARCHIVE, TIMEOUT, NO_DAEMON, DAEMON_DIED, FAILED = range(6)  # tmpdump.h
 ANOTHER = 54321  # a user
+SECRETS = {"the secret access key": SECRET_KEY.encode(), "the session token": TOKEN.encode(), **planted.WORDS}  # of every test
 SEED = int(os.environ.get("TMPDUMP_SEED") or 1)
 
 CHROOT = shutil.which("chroot") or "/usr/sbin/chroot"
@@ -49,15 +51,18 @@ def rounds(usual):
 
 
 class Prefetch:
-    """The running program. `name` is what it was started as; `root` is its root folder, from which it is started; `user`: as whom."""
+    """The running program. `name` is what it was started as; `root` is its root folder, from which it is started; `user`: as whom.
+    Whoever learns of its end by status() or kill() learns whether it left a secret behind.
+    """
 
-    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=(), user=None):
+    def __init__(self, environment, name="tmpdump-prefetch", program=None, root=None, arguments=(), user=None, stdin=subprocess.DEVNULL):
+        self.environment, self.root, self.looked = environment, Path(root or "/"), False
         command, self.program = [f"/opt/extensions/{name}", *arguments], program or SANITIZED or build / "bin" / "tmpdump-prefetch"
         if root:
             command, self.program = [CHROOT, str(root), *command], CHROOT
         become = {} if user is None else {"user": user, "group": user, "extra_groups": []}
         self.process = subprocess.Popen(command, executable=self.program, env=environment, **become,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                                        stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         self.log = Log(self.process.stdout)
 
     def status(self, deadline_s=DEADLINE_S):
@@ -72,7 +77,21 @@ class Prefetch:
             self.ended = time.monotonic()
         status = self.process.wait()
         self.log.reader.join(deadline_s)
+        if not self.looked:
+            self.looked = True
+            self.look_for_secrets()
         return status
+
+    def look_for_secrets(self):
+        """In all that stays of it: the log, the trace, what is in .tmpdump."""
+        own, trace = (self.root / path.lstrip("/") if path else None for path in
+                      (os.path.join(self.environment.get("TMPDUMP_DEST", "/tmp"), ".tmpdump"), self.environment.get("TMPDUMP_TRACE")))
+        if trace and self.log.has('"tmpdump.ready"') and not self.log.has('"tmpdump.trace"') and not trace.is_file():
+            raise AssertionError(f"it got ready, and there is no {trace}")
+        secrets = SECRETS | planted.of(self.environment)
+        for where, data in (("its log", self.log.text().encode()), *planted.files(own, *filter(None, [trace]))):
+            if found := planted.seen(secrets, data):
+                raise AssertionError(f"in {where}: {found}")  # whose values are not to be printed
 
     def terminate(self, how=signal.SIGTERM):
         self.process.send_signal(how)
@@ -154,6 +173,7 @@ class ExtensionTest(unittest.TestCase):
         self.bucket.mkdir(parents=True)
         self.destination.mkdir()
         self.archive = self.bucket / "function.zip"
+        self.planted = dict(SECRETS)
 
     def start_origin(self, folder=None, **shape):
         origin = Origin(build / "bin" / "tmpdump-origin", folder or self.bucket.parent, **shape)
@@ -162,8 +182,13 @@ class ExtensionTest(unittest.TestCase):
 
     def start_api(self, *arguments, **options):
         api = ExtensionsApi(*arguments, **options)
+        self.addCleanup(self.assert_told_no_secret, api)
         self.addCleanup(api.close)
         return api
+
+    def assert_told_no_secret(self, api):
+        for request in api.told:
+            self.assertEqual(planted.seen(self.planted, repr(request).encode()), [], f"in what {request.path} was told")
 
     def settings(self, api, endpoint, **variables):
         """The program's whole environment; a variable that is None is left out."""
@@ -171,7 +196,9 @@ class ExtensionTest(unittest.TestCase):
                        "AWS_SECRET_ACCESS_KEY": SECRET_KEY, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_S3": endpoint,
                        "TMPDUMP_URI": f"s3://{BUCKET}/function.zip", "TMPDUMP_DEST": str(self.destination),
                        "TMPDUMP_LOG": "debug", **SANITIZERS, **variables}
-        return {name: value for name, value in all_of_them.items() if value is not None}
+        given = {name: value for name, value in all_of_them.items() if value is not None}
+        self.planted |= planted.of(given)
+        return given
 
     def start(self, api, endpoint, name="tmpdump-prefetch", root=None, program=None, user=None, **variables):
         prefetch = Prefetch(self.settings(api, endpoint, **variables), name, program=program, root=root, user=user)

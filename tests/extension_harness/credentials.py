@@ -2,6 +2,7 @@
 """Where an extension gets keys that expire."""
 import json
 import threading
+from datetime import datetime, timedelta, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from extension_harness.case import ACCESS_KEY, SECRET_KEY
@@ -9,10 +10,11 @@ from extension_harness.case import ACCESS_KEY, SECRET_KEY
 
 class Credentials:
     """The container credentials endpoint. `asked`: the Authorization headers that came; the Nth gets the Nth of `tokens`,
-    and the last one from then on. Chunked: answers of 10 KB without their length.
+    and the last one from then on; `secrets`: as many secret access keys. Chunked: answers of 10 KB without their length.
+    `lives_s`: all but the last expire so soon.
     """
 
-    def __init__(self, *tokens, chunked=False):
+    def __init__(self, *tokens, chunked=False, secrets=(), lives_s=None):
         self.asked = []
         outer = self
 
@@ -21,9 +23,13 @@ class Credentials:
 
             def do_GET(self):
                 outer.asked.append(self.headers.get("Authorization"))
-                token = tokens[min(len(outer.asked), len(tokens)) - 1]
-                body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": SECRET_KEY, "Token": token,
-                                   "Expiration": "2100-01-01T00:00:00Z", "Padding": " " * 10_000 * chunked}).encode()
+                turn = min(len(outer.asked), len(tokens)) - 1
+                until = "2100-01-01T00:00:00Z"
+                if lives_s is not None and turn + 1 < len(tokens):
+                    until = datetime.now(timezone.utc) + timedelta(seconds=lives_s)
+                    until = until.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+                body = json.dumps({"AccessKeyId": ACCESS_KEY, "SecretAccessKey": secrets[turn] if secrets else SECRET_KEY,
+                                   "Token": tokens[turn], "Expiration": until, "Padding": " " * 10_000 * chunked}).encode()
                 self.send_response(200)
                 if chunked:
                     self.send_header("Transfer-Encoding", "chunked")
