@@ -122,6 +122,26 @@ TEST_CASE("S3's error document gives code, message and region; garbage gives not
   CHECK(parse_error_document("<Code>" + std::string(100'000, 'x') + "</Code>").code.size() == 512);
 }
 
+TEST_CASE("an error document that repeats a secret says nothing of it") {
+  const std::string token = "FwoGZXIvYXdzEXAMPLE/token";
+  const ErrorDocument told{"SignatureDoesNotMatch", "signed with " + token, "eu-west-1"};
+  const auto kept = without_secrets(told, {token, "AKIDEXAMPLE", ""});
+  CHECK(kept.code == told.code);
+  CHECK(kept.message.empty());
+  CHECK(kept.region == told.region);
+  CHECK(without_secrets(told, {"", "not in it"}).message == told.message);
+  CHECK(without_secrets(told, {}).message == told.message);
+  // A field that was cut has a part of it: from its begin, from its end, from its middle.
+  for (std::size_t at = 0; at + 12 <= token.size(); ++at) {
+    const std::string part = token.substr(at, 12);
+    CHECK(without_secrets({"a " + part, part + " b", part}, {token}).code.empty());
+    CHECK(without_secrets({"", part + " b", ""}, {token}).message.empty());
+    CHECK(without_secrets({"", "", part}, {token}).region.empty());
+    CHECK_FALSE(without_secrets({"", token.substr(at, 11), ""}, {token}).message.empty());
+  }
+  CHECK(without_secrets({"", "the key AKID", ""}, {"AKID"}).message.empty()); // short, but all of it
+}
+
 TEST_CASE("what the SDKs retry is retried") {
   for (const unsigned status : {429U, 500U, 502U, 503U, 504U})
     CHECK(is_retryable(status, ""));

@@ -20,6 +20,7 @@ from extension_harness import archives, case, planted
 from extension_harness.api import INIT_ERROR, NEXT
 from extension_harness.case import ACCESS_KEY, DEADLINE_S, PPOLL, REGION, SECRET_KEY, TOKEN
 from extension_harness.credentials import Credentials
+from extension_harness.echo import Echo
 from extension_harness.refuses import RefusesAtFirst
 
 # No twelve bytes of them in a row stand anywhere else, as digits in their order do.
@@ -216,6 +217,36 @@ class SecretsTest(case.ExtensionTest):
         prefetch = self.start_in_the_middle()
         found = {name for _, data in memory(prefetch.process.pid) for name, secret in SECRETS.items() if secret in data}
         self.assertLessEqual({"secret access key", "session token"}, found)
+
+    def test_not_in_what_is_told_of_a_signature_that_is_refused(self):
+        """S3 repeats what was signed and how in the elements of its answer; others do in the message, which people are shown."""
+        told = "signed by {key}: {signature} of {request}"
+        for story, echo in (("S3's", Echo()), ("in the message", Echo(told)), ("in a message of another kind", Echo(told, "AccessDenied")),
+                            ("in a code", Echo(code="{signature}")), ("in the token's message", Echo("{token}", "InvalidToken", 400)),
+                            ("of a presigned one", Echo(told))):
+            self.addCleanup(echo.close)
+            source = f"s3://{case.BUCKET}/function.zip"
+            if story == "of a presigned one":
+                source = f"{echo.endpoint}/function.zip?X-Amz-Signature={PRESIGNED}"
+            with self.subTest(story):
+                self.destination = self.folder / story
+                self.destination.mkdir()
+                self.api.requests.clear()
+                prefetch = self.start(self.api, echo.endpoint, AWS_SESSION_TOKEN=TOKEN, TMPDUMP_ON_MISSING="fail", TMPDUMP_URI=source)
+                prefetch.log.wait_for(r"tmpdump\.failed", DEADLINE_S)
+                self.assertEqual(prefetch.status(), 1)
+                waited = self.wait_beside().result()
+                self.assertEqual(waited[0], case.FAILED)
+                said = subprocess.run([case.build / "bin/tmpdump", "fetch", source, "--dest", self.folder],
+                                      env=self.settings(self.api, echo.endpoint, AWS_SESSION_TOKEN=TOKEN), capture_output=True,
+                                      timeout=DEADLINE_S, check=False).stderr
+                self.assertIn(b"tmpdump: error: ", said)
+                self.assertGreaterEqual(len(echo.signatures), 2)
+                secrets = SECRETS | {f"signature {number}": text.encode() for number, text in enumerate(echo.signatures) if text != "none"}
+                for where, data in (("log", prefetch.log.text().encode()), ("reason", waited[1].encode()), ("error", said),
+                                    ("report", self.api.wait_for(INIT_ERROR).body),
+                                    *planted.files(self.destination)):
+                    self.assertEqual(planted.seen(secrets, data), [], where)
 
     def test_not_in_what_the_command_line_says(self):
         authority = self.folder / "authority.pem"

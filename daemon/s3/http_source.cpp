@@ -156,6 +156,7 @@ struct Prepared {
   net::Origin origin;
   net::Request request;
   std::shared_ptr<const credentials::Credentials> credentials; // null: not signed
+  Secret signature = {};                                       // empty: not signed
 };
 
 boost::asio::awaitable<result<Prepared>> prepare(HttpSource::State& state, const GetRequest& get) {
@@ -196,8 +197,17 @@ boost::asio::awaitable<result<Prepared>> prepare(HttpSource::State& state, const
     out.request.headers.push_back(
         {"x-amz-security-token", std::string(signature.security_token.reveal()), true});
   }
-  out.request.headers.push_back({"Authorization", std::string(signature.authorization.reveal()), true});
+  const std::string_view authorization = signature.authorization.reveal();
+  out.request.headers.push_back({"Authorization", std::string(authorization), true});
+  out.signature = Secret(std::string(authorization.substr(authorization.rfind('=') + 1)));
   co_return out;
+}
+
+// What a server has heard and nobody else may.
+std::vector<std::string_view> secrets_of(const HttpSource::State& state, const Prepared& sent) {
+  if (const auto* http = std::get_if<config::HttpUri>(&state.options.source)) return {http->query.reveal()};
+  if (!sent.credentials) return {};
+  return {sent.credentials->access_key_id, sent.credentials->session_token.reveal(), sent.signature.reveal()};
 }
 
 // S3, and what stands in front of it, may find an error when it has announced success already. An object of
@@ -386,8 +396,8 @@ boost::asio::awaitable<attempt_result<GetResponse>> HttpSource::get(GetRequest r
   }
   if ((head->status != 200 && head->status != 206) || is_error_document(*state, *head)) {
     const auto body = co_await read_error_body(*pooled.connection, state->network.timeouts().progress);
-    auto failure =
-        interpret_refusal(*state, display(), *head, parse_error_document(body.text), *prepared, sent_region);
+    const auto document = without_secrets(parse_error_document(body.text), secrets_of(*state, *prepared));
+    auto failure = interpret_refusal(*state, display(), *head, document, *prepared, sent_region);
     // The reason, had it come, might have been one that asking again mends.
     if (body.broken && failure.verdict == Verdict::fatal) failure.verdict = Verdict::retry_later;
     if (state->trace != nullptr) {

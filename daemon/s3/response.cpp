@@ -124,6 +124,22 @@ ErrorDocument parse_error_document(std::string_view xml) {
   return {element(xml, "Code"), element(xml, "Message"), element(xml, "Region")};
 }
 
+ErrorDocument without_secrets(ErrorDocument document, const std::vector<std::string_view>& secrets) {
+  constexpr std::size_t piece = 12; // bytes: a field may have been cut; fewer are in it by chance
+  const auto repeats = [](std::string_view text, std::string_view secret) {
+    std::size_t at = 0;
+    do {
+      if (!secret.empty() && text.find(secret.substr(at, piece)) != std::string_view::npos) return true;
+    } while (++at + piece <= secret.size());
+    return false;
+  };
+  for (std::string* field : {&document.code, &document.message, &document.region}) {
+    if (std::any_of(secrets.begin(), secrets.end(), [&](auto secret) { return repeats(*field, secret); }))
+      field->clear();
+  }
+  return document;
+}
+
 bool is_retryable(unsigned status, std::string_view code) {
   switch (status) {
   case 408:

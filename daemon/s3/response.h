@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace tmpdump::s3 {
 
@@ -34,6 +35,9 @@ struct ErrorDocument {
   std::string code, message, region;
 };
 ErrorDocument parse_error_document(std::string_view xml);
+// What people are shown of it: a field in which there is a piece of a secret becomes empty. S3 repeats what
+// was signed, and how, in elements of their own; others do so in the message.
+ErrorDocument without_secrets(ErrorDocument document, const std::vector<std::string_view>& secrets);
 
 // Status codes and S3 error codes that AWS's SDKs retry.
 bool is_retryable(unsigned status, std::string_view code);
