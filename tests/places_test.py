@@ -19,6 +19,8 @@ from extension_harness import archives, case
 from extension_harness.api import INIT_ERROR, REGISTER
 from extension_harness.case import ANOTHER, DAEMON_DIED, DEADLINE_S, FAILED, OK, other_users
 
+END = r'"tmpdump\.(ready|missing|failed)"'
+FEWEST_TOGETHER, MOST_TOGETHER_S = 10, 8  # a machine that is busy takes longer for a round
 MOST_SWAPPED = 200  # runs: as many until one gets ready while folders become links
 
 
@@ -44,7 +46,7 @@ class PlacesTest(case.ExtensionTest):
         """(ended well, its reason) of one run."""
         self.api.requests.clear()
         prefetch = self.start(self.api, self.origin.endpoint, TMPDUMP_DEST=str(self.destination), **variables)
-        said = prefetch.log.wait_for(r"tmpdump\.(ready|missing|failed)", DEADLINE_S).text
+        said = prefetch.log.wait_for(END, DEADLINE_S).text
         if "ready" in said:
             prefetch.terminate()
         status = prefetch.status()
@@ -212,6 +214,49 @@ class PlacesTest(case.ExtensionTest):
         first.log.wait_for("tmpdump.ready", DEADLINE_S)
         self.assertEqual(waiter.result(), (OK, ""))
         self.assertEqual(archives.difference(archives.found(self.destination), self.wanted), "")
+
+    def start_behind(self, gate):
+        """One that starts once nobody can write to `gate`, a pipe, any more; it is at the gate when this returns."""
+        program = case.SANITIZED or case.build / "bin" / "tmpdump-prefetch"
+        prefetch = case.Prefetch(self.settings(self.api, self.origin.endpoint), program="/bin/sh", stdin=gate,
+                                 arguments=["-c", f'read -r _; exec "{program}"'])
+        self.addCleanup(prefetch.kill)
+
+        def waits():
+            number, arguments = prefetch.system_call() or (None, None)
+            return number == case.READ and arguments[0] == 0
+        case.until(waits, "at the gate")
+        return prefetch
+
+    def start_together(self, count):
+        gate, key = os.pipe()
+        runs = [self.start_behind(gate) for _ in range(count)]
+        os.close(gate)
+        os.close(key)
+        return runs
+
+    def test_two_at_the_same_instant(self):
+        """In an empty destination, and over what the last two left. One works, the other says so; never none, never both."""
+        rounds, firsts, begin = 0, 0, time.monotonic()
+        while rounds < FEWEST_TOGETHER or (rounds < case.rounds(50) and time.monotonic() - begin < MOST_TOGETHER_S):
+            if rounds % 2 == 0:
+                self.destination = self.folder / f"together-{rounds}"
+                self.destination.mkdir()
+            self.api.requests.clear()
+            runs = self.start_together(2)
+            ends = [run.log.wait_for(END, DEADLINE_S).text for run in runs]
+            good = [run for run, end in zip(runs, ends) if "tmpdump.ready" in end]
+            self.assertEqual(len(good), 1, ends)
+            (refused,) = set(runs) - set(good)
+            self.assertEqual(refused.status(), 1, refused.log.text())
+            self.assertIn(f"another tmpdump works on '{self.destination}'", refused.event("tmpdump.failed")["message"])
+            good[0].terminate()
+            self.assertEqual(good[0].status(), 0, good[0].log.text())
+            self.assertEqual(archives.difference(archives.found(self.destination), self.wanted), "")
+            self.assertEqual(set(os.listdir(self.destination / ".tmpdump")), {"manifest", "lock"})
+            self.assertEqual(good[0].event("tmpdump.ready")["kept"], len(self.wanted) * (rounds % 2))
+            rounds, firsts = rounds + 1, firsts + (good[0] is runs[0])
+        print(f"{rounds} times two at the same instant: {firsts} times the one that had been at the gate first")
 
     def test_folders_become_links_while_it_writes(self):
         """Somebody who may write to the destination puts a link to the victim in the place of each folder, over and over."""

@@ -153,7 +153,7 @@ class Waiter:
         self.log.reader.join()
 
 
-FUTEX, PPOLL = {"x86_64": (202, 271), "aarch64": (98, 73)}[os.uname().machine]
+FUTEX, PPOLL, READ = {"x86_64": (202, 271, 0), "aarch64": (98, 73, 63)}[os.uname().machine]
 
 
 def until(condition, what, deadline_s=DEADLINE_S):
