@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The public calls.
 #include "internal.h"
+#include "printable.h"
 
 #include <errno.h>
 
@@ -126,9 +127,11 @@ size_t tmpdump_client_reason(struct tmpdump_client* client, char* buffer, size_t
   }
   if (buffer == NULL || size == 0) return length;
   const size_t copied = length < size ? length : size - 1;
-  for (size_t i = 0; i < copied; ++i) {
-    const unsigned char byte = (unsigned char)header.reason[i];
-    buffer[i] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte; // a log line must not be forged
+  for (size_t i = 0; i < copied;) {
+    const size_t shown = tmpdump_printable_length(header.reason + i, copied - i);
+    buffer[i] = '?'; // a log line must not be forged
+    memcpy(buffer + i, header.reason + i, shown);
+    i += shown == 0 ? 1 : shown;
   }
   buffer[copied] = '\0';
   return length;

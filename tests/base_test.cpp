@@ -7,12 +7,31 @@
 
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <new>
 #include <ostream>
+#include <string>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 using namespace tmpdump;
+
+namespace {
+
+std::string utf8(char32_t point) {
+  const auto byte = [](char32_t bits) { return static_cast<char>(static_cast<unsigned char>(bits)); };
+  if (point < 0x80) return {byte(point)};
+  const std::string last{byte(0x80 | (point & 0x3F))};
+  if (point < 0x800) return byte(0xC0 | (point >> 6)) + last;
+  const std::string third = byte(0x80 | ((point >> 6) & 0x3F)) + last;
+  if (point < 0x10000) return byte(0xE0 | (point >> 12)) + third;
+  return byte(0xF0 | (point >> 18)) + (byte(0x80 | ((point >> 12) & 0x3F)) + third);
+}
+
+} // namespace
 
 TEST_CASE("printable text cannot forge a log line or move the cursor") {
   CHECK(printable("lib/libx.so.4") == "lib/libx.so.4");
@@ -25,6 +44,46 @@ TEST_CASE("printable text cannot forge a log line or move the cursor") {
   CHECK(printable("say \"hi\"\\") == "say \\\"hi\\\"\\\\");
   CHECK(printable(std::string(10, 'x'), 4) == "xxxx...");
   CHECK(printable(std::string_view("\0", 1)) == "\\x00");
+}
+
+TEST_CASE("characters that turn a line's direction, end it, or are invisible are escaped; letters stay") {
+  // By UnicodeData.txt: on either side of each of these ranges of Cc, Cf, Zl and Zp stands something else.
+  const std::vector<std::pair<char32_t, char32_t>> ranges{
+      {0x7F, 0x9F},       {0xAD, 0xAD},       {0x600, 0x605},     {0x61C, 0x61C},     {0x6DD, 0x6DD},
+      {0x70F, 0x70F},     {0x890, 0x891},     {0x8E2, 0x8E2},     {0x180E, 0x180E},   {0x200B, 0x200F},
+      {0x2028, 0x202E},   {0x2060, 0x2064},   {0x2066, 0x206F},   {0xFEFF, 0xFEFF},   {0xFFF9, 0xFFFB},
+      {0x110BD, 0x110BD}, {0x110CD, 0x110CD}, {0x13430, 0x1343F}, {0x1BCA0, 0x1BCA3}, {0x1D173, 0x1D17A},
+      {0xE0001, 0xE0001}, {0xE0020, 0xE007F}};
+  const auto is_shown = [](char32_t point) { return printable(utf8(point)) == utf8(point); };
+  std::vector<char32_t> wrong;
+  for (char32_t point = 0x20; point <= 0x10FFFF; ++point) {
+    if (point >= 0xD800 && point <= 0xDFFF) continue;
+    const bool in_range = std::any_of(ranges.begin(), ranges.end(), [&](const auto& range) {
+      return range.first <= point && point <= range.second;
+    });
+    const bool quoted = point == '"' || point == '\\';
+    if (is_shown(point) == (in_range || quoted)) wrong.push_back(point);
+  }
+  CHECK(wrong.empty());
+  CHECK(printable("a\u202egpj.so") == "a\\xe2\\x80\\xaegpj.so");
+  CHECK(printable("a\u2028b") == "a\\xe2\\x80\\xa8b");
+  CHECK(printable("\U000E0041") == "\\xf3\\xa0\\x81\\x81"); // a tag: nobody sees it
+  for (const std::string letters : {"Größe", "библиотека", "ライブラリ", "מילון", "e\u0301", "😀"})
+    CHECK(printable(letters) == letters);
+}
+
+TEST_CASE("what is no UTF-8 is escaped byte by byte, and what follows is not lost") {
+  for (const std::string bad : {"\xc3", "\xe2\x80", "\xf0\x9f\x98", "\x80", "\xff", "\xf4\x90\x80\x80",
+                                "\xe0\x9f\xbf", "\xf0\x8f\xbf\xbf", "\xed\xbf\xbf"}) {
+    std::string shown;
+    for (const char byte : bad) {
+      char hex[5];
+      (void)std::snprintf(hex, sizeof hex, "\\x%02x", static_cast<unsigned char>(byte));
+      shown += hex;
+    }
+    CHECK(printable(bad) == shown);
+    CHECK(printable(bad + "z") == shown + "z");
+  }
 }
 
 TEST_CASE("exit status tells scripts what happened") {

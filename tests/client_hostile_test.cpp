@@ -278,10 +278,11 @@ TEST_CASE("a reason from a stranger cannot forge a log line") {
   writer.fail({Errc::io, "x"});
   std::string bytes = content(destination.manifest());
   auto* header = reinterpret_cast<tmpdump_manifest_header*>(bytes.data());
-  std::memcpy(header->reason, "a\nb\x1b[2J", 7);
-  header->reason_size = 7;
+  const std::string forged = "a\nb\x1b[2J \u202egpj \u00fc \xff \xe2\x80";
+  std::memcpy(header->reason, forged.data(), forged.size());
+  header->reason_size = static_cast<std::uint32_t>(forged.size());
   replace_manifest(destination, bytes);
-  CHECK(Client(destination).reason() == "a?b?[2J");
+  CHECK(Client(destination).reason() == "a?b?[2J ???gpj \u00fc ? ??");
   header->reason_size = UINT32_MAX;
   replace_manifest(destination, bytes);
   CHECK(Client(destination).reason().size() == sizeof header->reason);

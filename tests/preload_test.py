@@ -319,6 +319,12 @@ class FailureTest(Story):
         daemon.order("fail s3://bucket/key: access denied")
         self.assert_told(process, self.path("lib/libbranch.so"), "s3://bucket/key: access denied")
 
+    def test_a_name_cannot_turn_or_end_the_line(self):
+        daemon = self.daemon()
+        process = self.begin(PROBE, "dlopen", self.path("lib/\u202egpj\u2028\u00fc.so"))
+        daemon.order("fail s3://bucket/key: no such object")
+        self.assert_told(process, self.path("lib/???gpj???\u00fc.so"))
+
     def test_it_gives_up_before_it_knows_the_files(self):
         daemon = self.daemon()
         process = self.begin(PROBE, "dlopen", self.path("lib/libleaf.so"))

@@ -2,6 +2,7 @@
 // What to wait for, and what to say when it does not come.
 #include "preload/shim.h"
 
+#include "printable.h"
 #include "settings.h"
 
 #include <dlfcn.h>
@@ -179,9 +180,16 @@ static bool is_made_by_runtime(const char* path) {
 }
 
 static size_t append(char* line, size_t at, size_t end, const char* text) {
-  for (; *text != '\0' && at < end; ++text) {
-    const unsigned char byte = (unsigned char)*text;
-    line[at++] = byte < 0x20 || byte == 0x7f ? '?' : (char)byte; // a log line must not be forged
+  size_t left = strlen(text);
+  while (left > 0 && at < end) {
+    const size_t shown = tmpdump_printable_length(text, left);
+    const size_t taken = shown == 0 ? 1 : shown;
+    if (taken > end - at) break;
+    line[at] = '?'; // a log line must not be forged
+    memcpy(line + at, text, shown);
+    at += taken;
+    text += taken;
+    left -= taken;
   }
   return at;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The program `exec-wrapper`: AWS_LAMBDA_EXEC_WRAPPER=/opt/tmpdump/exec-wrapper. Becomes the program that its
 // arguments name, with what rewrite.h does to them.
+#include "printable.h"
 #include "tmpdump.h"
 #include "wrapper/rewrite.h"
 
@@ -28,21 +29,25 @@ static const char help[] =
     "  TMPDUMP_PRELOAD_CHILDREN  under lazy: 1 the programs that PROGRAM starts wait too, 0 they do not [1]\n"
     "  TMPDUMP_DEST              where tmpdump unpacks [/tmp]\n";
 
-// Control characters as \xNN: what a variable or a manifest holds must not forge lines or move a cursor.
+// Controls and format characters as \xNN: what a variable or a manifest holds must not forge lines or move a
+// cursor.
 static size_t append_printable(char* line, size_t length, size_t room, const char* text) {
   static const char digits[] = "0123456789abcdef";
-  for (; *text != '\0'; ++text) {
-    const unsigned char byte = (unsigned char)*text;
-    const bool plain = byte >= 0x20 && byte != 0x7f;
-    if (length + (plain ? 1 : 4) > room) break;
-    if (plain) {
-      line[length++] = (char)byte;
-    } else {
+  for (size_t left = strlen(text); left > 0;) {
+    const size_t shown = tmpdump_printable_length(text, left);
+    if (length + (shown == 0 ? 4 : shown) > room) break;
+    if (shown == 0) {
+      const unsigned char byte = (unsigned char)*text;
       line[length++] = '\\';
       line[length++] = 'x';
       line[length++] = digits[byte >> 4U];
       line[length++] = digits[byte & 15U];
+    } else {
+      memcpy(line + length, text, shown);
+      length += shown;
     }
+    text += shown == 0 ? 1 : shown;
+    left -= shown == 0 ? 1 : shown;
   }
   return length;
 }

@@ -54,9 +54,9 @@ Failure system_failure(std::string_view what, int error_number);
 // archive's, which a caller may tolerate, and become Errc::io.
 Failure local(Failure failure);
 
-// Escapes control characters, quotes, backslashes, and bytes that are not valid UTF-8 as \xNN, so that a
-// hostile name cannot forge log lines or move a terminal's cursor. Long input is cut to `limit` bytes +
-// "...".
+// Escapes control and format characters (proto/printable.h), quotes, backslashes, and bytes that are not
+// valid UTF-8 as \xNN, so that a hostile name cannot forge log lines, turn their direction or move a
+// terminal's cursor. Long input is cut to `limit` bytes + "...".
 std::string printable(std::string_view text, std::size_t limit = 256);
 
 // Called by boost::system::result<T, Failure>::value() on a failure (found by ADL).

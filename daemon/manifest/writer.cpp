@@ -5,6 +5,7 @@
 #include "manifest/generation.h"
 #include "manifest/inspect.h"
 #include "manifest/words.h"
+#include "printable.h"
 
 #include <algorithm>
 #include <atomic>
@@ -246,9 +247,11 @@ void Writer::fail(const Failure& failure) {
   tmpdump_manifest_header& header = state.header();
   // No quotes to undo: messages are made of printable parts already; this stops what slipped through.
   header.reason_size = set_text(header.reason, sizeof header.reason, failure.message);
-  std::replace_if(
-      header.reason, header.reason + header.reason_size,
-      [](char c) { return static_cast<unsigned char>(c) < 0x20U || c == 0x7F; }, '?');
+  for (std::size_t i = 0; i < header.reason_size;) {
+    const auto shown = tmpdump_printable_length(header.reason + i, header.reason_size - i);
+    if (shown == 0) header.reason[i] = '?';
+    i += std::max<std::size_t>(shown, 1);
+  }
   header.failure_code = static_cast<std::uint32_t>(failure.code);
   store(header.finished_ns, clock_ns(CLOCK_MONOTONIC));
   end_generation(state.view, TMPDUMP_STATE_FAILED, TMPDUMP_ENTRY_FAILED);

@@ -295,6 +295,9 @@ def data():
     yield "bytes behind the stream", Archive(Entry(b"a", TEXT, data=good + b"junk")), False
     yield "stream cut short", Archive(Entry(b"a", TEXT, data=good[:-2])), False
     yield "wrong CRC", Archive(Entry(b"a", TEXT, data=deflate(TEXT[::-1]))), False
+    # What turns the direction of a line, ends it, or is invisible: nobody minds it in a name.
+    yield "wrong CRC, of a name with format characters", Archive(Entry(
+        "a\u202e\u2066gpj\u2028b\u200b\ufeff\U000e0041.so".encode(), TEXT, data=deflate(TEXT[::-1]), flags=UTF8)), False
     yield "block type 3", Archive(Entry(b"a", TEXT, data=b"\x07" + good)), False
     yield "a match of what it writes", Archive(Entry(b"a", b"a" * 4, data=bytes.fromhex("4b040200"))), True
     # One block of fixed codes: "a", three bytes from two back, the end.

@@ -9,8 +9,8 @@
 --only TEXT takes the archives whose name has TEXT, --every N each Nth mutation and cut.
 
 The rules:
- 1. tmpdump ends in time, with status 0 (the tree is there) or 4 (it says why), in one line without control characters, and
-    nothing outside changes.
+ 1. tmpdump ends in time, with status 0 (the tree is there) or 4 (it says why), in one line without control or format
+    characters, and nothing outside changes.
  2. Where the four agree on one tree and the archive is legal, tmpdump makes the same tree, unless DECISIONS names the reason.
  3. Where they do not agree, tmpdump refuses, unless DECISIONS names the reason.
  4. What tmpdump accepts is the tree of at least one of the others.
@@ -31,6 +31,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import unicodedata
 
 import cases
 import oracles
@@ -175,12 +176,15 @@ def against_the_others(ours, made, legal, decision):
 
 
 def is_one_line(said, accepted):
-    """Whatever the archive's names are: a line feed at the end is its only control character."""
+    """Whatever the archive's names are: a line feed at the end is its only control character, and nothing of it is invisible
+    or turns the direction of the rest."""
     try:
         text = said.decode()
     except UnicodeDecodeError:
         return False
-    return bool(re.fullmatch(r"[^\0-\x1f\x7f-\x9f]+\n", text)) and (accepted or text.startswith("tmpdump: error: "))
+    line = text.removesuffix("\n")
+    plain = not any(unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") for character in line)
+    return plain and "" != line != text and (accepted or line.startswith("tmpdump: error: "))
 
 
 def agreed(outcomes):
