@@ -79,11 +79,26 @@ def bombs():
     yield "count: two counted, one there", Archive(
         Entry(b"a", TEXT), end={"entries": 2, "entries_on_disk": 2}).bytes, False
     yield "count: 300 empty files", Archive(*(Entry(b"f%d" % n, method=0) for n in range(300))).bytes, True
+    yield "count: 200001 headers of one folder", many(200_001), False
+    yield "nested: 2000 folders deep", Archive(Entry(b"d/" * 2000 + b"f", TEXT)).bytes, True
     yield "nested: 100 folders deep", Archive(Entry(b"d/" * 100 + b"f", TEXT)).bytes, True
     yield "nested: an archive in an archive", Archive(Entry(b"a.zip", bytes(base().bytes), method=0)).bytes, True
     yield "path: a name of 255 bytes", Archive(Entry(b"n" * 255, TEXT)).bytes, True
     yield "path: a name of 256 bytes", Archive(Entry(b"n" * 256, TEXT)).bytes, False
+    for size in 4096, 4097:
+        name = (b"n" * 255 + b"/") * 15 + b"n" * (size - 3842) + b"/f"
+        yield f"path: a name of {size} bytes", Archive(Entry(name, TEXT)).bytes, size == 4096
     yield "path: a name of 65535 bytes", Archive(Entry(b"n" * 65535, TEXT)).bytes, False
+
+
+def many(count):
+    """Headers of an entry that is there once, without making each: nobody makes a file of any, so that it takes seconds."""
+    one = Archive(Entry(b"d/", mode=FOLDER, method=0), zip64=True)
+    begin, end = (one.places[record, "signature"][0] for record in ("central 0", "end64"))
+    for name, value in (("entries", count), ("entries_on_disk", count), ("directory_size", count * (end - begin))):
+        one.bytes = bytearray(one.changed("end64", name, value))
+    one.bytes = bytearray(one.changed("locator64", "end64_offset", begin + count * (end - begin)))
+    return one.bytes[:begin] + one.bytes[begin:end] * count + one.bytes[end:]
 
 
 def nested():

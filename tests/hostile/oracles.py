@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What programs make of an archive: each in a process of its own with limits of time, memory and disk, in a folder of its
 own whose surroundings are compared before and after."""
+import contextlib
 import ctypes
 import ctypes.util
 import hashlib
@@ -43,26 +44,46 @@ def digest(data):
     return hashlib.sha256(data).hexdigest()[:16]
 
 
+@contextlib.contextmanager
+def opened(folder, relative):
+    """A descriptor of folder/relative, whose path may be longer than a system call takes."""
+    at = os.open(folder, os.O_RDONLY)
+    try:
+        while relative:
+            step = relative if len(relative) < 3000 else relative[:relative.rindex(b"/", 0, 3000)]
+            relative = relative[len(step) + 1:]
+            below = os.open(step, os.O_RDONLY | os.O_DIRECTORY, dir_fd=at)
+            os.close(at)
+            at = below
+        yield at
+    finally:
+        os.close(at)
+
+
 def look(folder, without=""):
     """Everything below the folder, but `without`; paths as bytes."""
     found = {}
     folder, without = os.fsencode(folder), os.fsencode(without)
-    for at, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if os.path.join(at, name) != without]
-        for name in folders + files:
-            path = os.path.join(at, name)
-            relative = os.path.relpath(path, folder)
-            status = os.lstat(path)
-            if stat.S_ISLNK(status.st_mode):
-                found[relative] = ("link", os.readlink(path))
-            elif stat.S_ISDIR(status.st_mode):
-                found[relative] = ("folder",)
-            elif stat.S_ISREG(status.st_mode):
-                os.chmod(path, 0o600)
-                with open(path, "rb") as file:
-                    found[relative] = ("file", digest(file.read()))
-            else:
-                found[relative] = ("other", oct(status.st_mode))
+    left = [b""]
+    while left:
+        parent = left.pop()
+        with opened(folder, parent) as at:
+            for name in map(os.fsencode, os.listdir(at)):
+                relative = os.path.join(parent, name)
+                if os.path.join(folder, relative) == without:
+                    continue
+                status = os.stat(name, dir_fd=at, follow_symlinks=False)
+                if stat.S_ISLNK(status.st_mode):
+                    found[relative] = ("link", os.readlink(name, dir_fd=at))
+                elif stat.S_ISDIR(status.st_mode):
+                    found[relative] = ("folder",)
+                    left.append(relative)
+                elif stat.S_ISREG(status.st_mode):
+                    os.chmod(name, 0o600, dir_fd=at)
+                    with open(os.open(name, os.O_RDONLY, dir_fd=at), "rb") as file:
+                        found[relative] = ("file", digest(file.read()))
+                else:
+                    found[relative] = ("other", oct(status.st_mode))
     return found
 
 
