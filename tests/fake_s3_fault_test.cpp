@@ -141,6 +141,31 @@ TEST_CASE("a body can end at every offset, by reset, close, or silence") {
   CHECK(s3.server.requests()[0].body_bytes_sent == 5);
 }
 
+TEST_CASE("under TLS a body can end by an alert, or by a record that has changed on its way") {
+  FakeS3 server({.tls = true});
+  server.put("b", "k", letters);
+  for (std::uint64_t after = 0; after <= letters.size(); after += 13) {
+    for (const auto& [fault, ending] : {std::pair(fault::alert(after), Ending::alert),
+                                        std::pair(fault::bad_record(after), Ending::bad_record)}) {
+      INFO(fault.name << " after " << after);
+      server.schedule(fault);
+      RawClient client(server.port(), server.ca_pem(), "localhost");
+      client.send("GET /b/k HTTP/1.1\r\nHost: localhost\r\n\r\n");
+      const std::string bytes = client.receive_all();
+      CHECK(bytes.ends_with("\r\n\r\n" + letters.substr(0, after)));
+      CHECK(client.ending() == ending);
+    }
+  }
+  // In the clear there is neither: a close.
+  for (const auto& fault : {fault::alert(5), fault::bad_record(5)}) {
+    const Broken s3(fault);
+    RawClient client(s3.server.port());
+    client.send("GET /b/k HTTP/1.1\r\nHost: x\r\n\r\n");
+    CHECK(client.receive_all().ends_with("\r\n\r\nabcde"));
+    CHECK(client.ending() == Ending::closed);
+  }
+}
+
 TEST_CASE("a header can end in its midst") {
   Broken s3;
   for (const Cut::How how : {Cut::How::close, Cut::How::reset}) {

@@ -126,7 +126,7 @@ TEST_CASE("large bodies arrive whole, over TCP and TLS, from several threads") {
   CHECK((client.get("/b/big").body == big));
 }
 
-TEST_CASE("the certificate is good for the names that were asked for, until it expires") {
+TEST_CASE("the certificate is good for the names that were asked for, from its first day to its last") {
   FakeS3 server({.tls = true});
   CHECK(RawClient(server.port(), server.ca_pem(), "localhost").secured());
   CHECK(RawClient(server.port(), server.ca_pem(), "b.s3.us-east-1.amazonaws.com").secured());
@@ -140,6 +140,8 @@ TEST_CASE("the certificate is good for the names that were asked for, until it e
 
   FakeS3 expired({.tls = true, .tls_expired = true});
   CHECK_FALSE(RawClient(expired.port(), expired.ca_pem(), "localhost").secured());
+  FakeS3 early({.tls = true, .tls_early = true});
+  CHECK_FALSE(RawClient(early.port(), early.ca_pem(), "localhost").secured());
 }
 
 TEST_CASE("a link's rate is kept in virtual time") {

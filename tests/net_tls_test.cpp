@@ -201,6 +201,14 @@ TEST_CASE_METHOD(TlsFixture, "certificates that do not hold are refused, and the
     LoopbackServer server(context, always(ok), secure(expired));
     contains(get(https(server)).error().message, "certificate has expired; check this machine's clock");
   }
+  SECTION("not valid yet") {
+    CertificateOptions early;
+    early.not_before = 3600;
+    LoopbackServer server(context, always(ok), secure(early));
+    const auto failure = get(https(server)).error();
+    CHECK(failure.lasting);
+    contains(failure.message, "certificate is not yet valid; check this machine's clock");
+  }
   SECTION("signed by itself") {
     ServerOptions self;
     self.identity = self_signed({});

@@ -156,26 +156,6 @@ TEST_CASE("connections that fail as they are opened") {
   is_right(pipeline);
 }
 
-TEST_CASE("TLS that ends within its handshake, or right after it") {
-  FakeS3Options server = signed_only();
-  server.tls = true;
-  Pipeline pipeline(server);
-  pipeline.scratch.write("ca.pem", pipeline.s3.ca_pem());
-  pipeline.environment["AWS_CA_BUNDLE"] = pipeline.scratch.path("ca.pem");
-  pipeline.holds(library_zip());
-  const Fault what = GENERATE(
-      as<Fault>{}, fault::at_connect(ConnectFault::tls_alert),
-      fault::at_connect(ConnectFault::alert_after_handshake), fault::in_handshake(1, ConnectFault::reset),
-      fault::in_handshake(500, ConnectFault::reset), fault::in_handshake(500, ConnectFault::close),
-      fault::in_handshake(500, ConnectFault::tls_alert), fault::in_handshake(5'000, ConnectFault::reset));
-  INFO(what.name << ' ' << what.handshake_bytes);
-  Fault some = what;
-  some.when = {.every = 2, .count = 4};
-  pipeline.s3.schedule(some);
-  REQUIRE(pipeline.fetch());
-  is_right(pipeline);
-}
-
 TEST_CASE("a server that is down all the time: the message says how often and what happened") {
   Pipeline pipeline;
   pipeline.holds(library_zip());

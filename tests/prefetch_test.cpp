@@ -283,6 +283,10 @@ TEST_CASE("a certificate that is refused is refused at once: nothing is asked, a
     server.tls_expired = true;
     reason = "certificate has expired; check this machine's clock";
   }
+  SECTION("not valid yet") {
+    server.tls_early = true;
+    reason = "certificate is not yet valid; check this machine's clock";
+  }
   SECTION("another host's") {
     server.tls_names = {"s3.example.org"};
     reason = "it was made for another host";

@@ -102,7 +102,7 @@ void Ends::may(const Fault& fault) {
 Tls random_tls(Dice& dice) {
   if (!dice.once_in(4)) return Tls::none;
   if (!dice.once_in(6)) return Tls::good;
-  return dice.one_of<Tls>({Tls::unknown_authority, Tls::expired, Tls::other_host, Tls::old});
+  return dice.one_of<Tls>({Tls::unknown_authority, Tls::expired, Tls::early, Tls::other_host, Tls::old});
 }
 
 FakeS3Options server_with(Tls tls) {
@@ -111,6 +111,7 @@ FakeS3Options server_with(Tls tls) {
   options.credentials.push_back(keys_of("NEW", false));
   options.tls = tls != Tls::none;
   options.tls_expired = tls == Tls::expired;
+  options.tls_early = tls == Tls::early;
   options.tls_old = tls == Tls::old;
   options.tls_names = {name, "127.0.0.1"};
   if (tls == Tls::other_host) options.tls_names = {"s3.example.org"};
@@ -122,6 +123,7 @@ Surroundings::Surroundings(Dice& dice, Pipeline& pipeline, Tls tls, Ends& ends) 
                                               "good TLS",
                                               "unknown authority",
                                               "expired certificate",
+                                              "a certificate of tomorrow",
                                               "another host's certificate",
                                               "nothing newer than TLS 1.1"};
   told_ = kinds[static_cast<std::size_t>(tls)] + "; ";

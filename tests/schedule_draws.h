@@ -17,7 +17,7 @@
 namespace tmpdump::test {
 
 // What the server speaks: plain text, or TLS that is well, or TLS that a client has to refuse.
-enum class Tls { none, good, unknown_authority, expired, other_host, old };
+enum class Tls { none, good, unknown_authority, expired, early, other_host, old };
 Tls random_tls(Dice& dice);
 FakeS3Options server_with(Tls tls);
 inline bool to_be_refused(Tls tls) {

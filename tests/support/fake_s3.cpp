@@ -53,6 +53,11 @@ std::vector<std::string> certificate_names(const FakeS3Options& options) {
   return {"localhost", "bucket.localhost", "127.0.0.1", "::1", s3, "*." + s3};
 }
 
+Validity validity(const FakeS3Options& options) {
+  if (options.tls_expired) return {-730, -365};
+  return {options.tls_early ? 1 : -1, 30};
+}
+
 } // namespace
 
 struct FakeS3::State {
@@ -76,7 +81,7 @@ struct FakeS3::State {
 FakeS3::State::State(FakeS3Options options) : shared(std::move(options)) {
   if (shared.options.tls)
     identity =
-        make_identity(certificate_names(shared.options), shared.options.tls_expired, shared.options.tls_old);
+        make_identity(certificate_names(shared.options), validity(shared.options), shared.options.tls_old);
   for (unsigned i = 0; i < std::max(shared.options.threads, 1U); ++i)
     workers.push_back(std::make_unique<Worker>());
   acceptor = std::make_unique<tcp::acceptor>(

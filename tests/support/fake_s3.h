@@ -40,6 +40,7 @@ struct FakeS3Options {
   bool tls = false;
   std::vector<std::string> tls_names = {}; // in the certificate; empty: localhost, 127.0.0.1, S3's names
   bool tls_expired = false;                // a certificate of last year
+  bool tls_early = false;                  // a certificate of tomorrow
   bool tls_old = false;                    // nothing newer than TLS 1.1
   std::string region = "us-east-1";
   unsigned other_region = 301; // how a bucket in another region redirects; 307: as one that is new does

@@ -33,6 +33,12 @@ ScheduledFault truncate(std::uint64_t after_body_bytes) {
 ScheduledFault stall(std::uint64_t after_body_bytes) {
   return cut("stall", {.after = after_body_bytes, .how = Cut::How::stall});
 }
+ScheduledFault alert(std::uint64_t after_body_bytes) {
+  return cut("alert", {.after = after_body_bytes, .how = Cut::How::alert});
+}
+ScheduledFault bad_record(std::uint64_t after_body_bytes) {
+  return cut("bad_record", {.after = after_body_bytes, .how = Cut::How::bad_record});
+}
 ScheduledFault cut_header(std::uint64_t after_header_bytes, Cut::How how) {
   return cut("cut_header", {.part = Cut::Part::header, .after = after_header_bytes, .how = how});
 }

@@ -45,9 +45,12 @@ struct ErrorAnswer {
 struct Cut {
   enum class Part { header, body };
   enum class How {
-    reset, // RST
-    close, // FIN; with TLS close_notify before
-    stall, // nothing more, until the client leaves
+    reset,      // RST
+    close,      // FIN; with TLS close_notify before
+    stall,      // nothing more, until the client leaves
+    alert,      // a fatal alert of TLS; without TLS a close
+    bad_record, // one more record of which a bit has changed on its way, then close; without TLS a close
+                // alone
   };
   Part part = Part::body;
   std::uint64_t after = 0;
@@ -141,6 +144,8 @@ namespace fault {
 ScheduledFault reset(std::uint64_t after_body_bytes);
 ScheduledFault truncate(std::uint64_t after_body_bytes);
 ScheduledFault stall(std::uint64_t after_body_bytes);
+ScheduledFault alert(std::uint64_t after_body_bytes);
+ScheduledFault bad_record(std::uint64_t after_body_bytes);
 ScheduledFault cut_header(std::uint64_t after_header_bytes, Cut::How how);
 ScheduledFault trickle(std::uint64_t bytes, std::chrono::microseconds interval);
 ScheduledFault late_first_byte(std::chrono::microseconds delay);

@@ -54,11 +54,14 @@ std::vector<Draw> transport_draws() {
       {"reset", [=](Dice& d) { return fault::reset(in_body(d)); }},
       {"truncate", [=](Dice& d) { return fault::truncate(in_body(d)); }},
       {"stall", [=](Dice& d) { return fault::stall(in_body(d)); }},
+      {"alert", [=](Dice& d) { return fault::alert(in_body(d)); }},
+      {"bad record", [=](Dice& d) { return fault::bad_record(in_body(d)); }},
       {"cut header",
        [](Dice& d) {
          const auto after = d.below(700); // one by one: the order of arguments is the compiler's choice
          return fault::cut_header(after,
-                                  d.one_of<Cut::How>({Cut::How::reset, Cut::How::close, Cut::How::stall}));
+                                  d.one_of<Cut::How>({Cut::How::reset, Cut::How::close, Cut::How::stall,
+                                                      Cut::How::alert, Cut::How::bad_record}));
        }},
       {"trickle",
        [](Dice& d) {

@@ -55,6 +55,12 @@ std::uint64_t number(std::string_view text, int base) {
   return value;
 }
 
+// What OpenSSL last complained of is the peer's, not its own.
+bool was_alert() {
+  const int reason = ERR_GET_REASON(ERR_peek_error());
+  return reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256;
+}
+
 } // namespace
 
 std::string RawResponse::header(std::string_view name) const {
@@ -89,9 +95,7 @@ RawClient::RawClient(std::uint16_t port, const std::string& ca_pem, const std::s
     BIO_write(SSL_get_rbio(ssl_.get()), records.data(), static_cast<int>(records.size()));
   }
   if (!secured_) {
-    const int reason = ERR_GET_REASON(ERR_peek_error());
-    ending_ = reason >= SSL_AD_REASON_OFFSET && reason < SSL_AD_REASON_OFFSET + 256 ? Ending::alert
-                                                                                    : Ending::closed;
+    ending_ = was_alert() ? Ending::alert : Ending::closed;
   }
 }
 
@@ -151,7 +155,9 @@ bool RawClient::read_secured() {
       return true;
     }
     if (const int error = SSL_get_error(ssl_.get(), n); error != SSL_ERROR_WANT_READ) {
-      ending_ = error == SSL_ERROR_ZERO_RETURN ? Ending::closed : Ending::alert;
+      ending_ = error == SSL_ERROR_ZERO_RETURN ? Ending::closed
+                : was_alert()                  ? Ending::alert
+                                               : Ending::bad_record;
       return false;
     }
     std::string records;

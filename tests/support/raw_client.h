@@ -18,12 +18,13 @@ namespace tmpdump::test {
 
 // How the server left off.
 enum class Ending {
-  none,      // it did not: the answer was complete and the connection is open
-  closed,    // FIN, or with TLS close_notify
-  reset,     // RST
-  truncated, // TLS only: FIN without close_notify
-  alert,     // TLS only: a fatal alert
-  silent,    // nothing for `patience`
+  none,       // it did not: the answer was complete and the connection is open
+  closed,     // FIN, or with TLS close_notify
+  reset,      // RST
+  truncated,  // TLS only: FIN without close_notify
+  alert,      // TLS only: a fatal alert
+  bad_record, // TLS only: a record that nobody can have sealed
+  silent,     // nothing for `patience`
 };
 
 struct RawResponse {

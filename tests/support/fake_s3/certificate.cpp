@@ -79,7 +79,7 @@ std::string pem_of(X509* certificate) {
 
 } // namespace
 
-ServerIdentity make_identity(const std::vector<std::string>& names, bool expired, bool old) {
+ServerIdentity make_identity(const std::vector<std::string>& names, Validity validity, bool old) {
   const Key ca_key = make_key();
   const Certificate ca = make_certificate(ca_key.get(), 1, "tmpdump test authority", -800 * day, 30 * day);
   X509_set_issuer_name(ca.get(), X509_get_subject_name(ca.get()));
@@ -89,8 +89,8 @@ ServerIdentity make_identity(const std::vector<std::string>& names, bool expired
   must(X509_sign(ca.get(), ca_key.get(), EVP_sha256()) > 0, "signing the authority");
 
   const Key key = make_key();
-  const Certificate leaf = make_certificate(key.get(), 2, "tmpdump test server", (expired ? -730 : -1) * day,
-                                            (expired ? -365 : 30) * day);
+  const Certificate leaf =
+      make_certificate(key.get(), 2, "tmpdump test server", validity.from * day, validity.to * day);
   X509_set_issuer_name(leaf.get(), X509_get_subject_name(ca.get()));
   std::string alternatives;
   for (const std::string& name : names)

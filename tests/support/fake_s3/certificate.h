@@ -15,8 +15,11 @@ struct ServerIdentity {
   std::string ca_pem;
 };
 
-// `names`: DNS names (wildcards too) and IP literals. `expired`: the certificate ended a year ago. `old`: no
-// TLS but 1.1.
-ServerIdentity make_identity(const std::vector<std::string>& names, bool expired, bool old);
+struct Validity {
+  long from = 0, to = 0; // days from now
+};
+
+// `names`: DNS names (wildcards too) and IP literals. `old`: no TLS but 1.1.
+ServerIdentity make_identity(const std::vector<std::string>& names, Validity validity, bool old);
 
 } // namespace tmpdump::test

@@ -72,7 +72,8 @@ asio::awaitable<void> strike(Stream& stream, ConnectFault kind, std::uint64_t ha
     break;
   }
   case ConnectFault::alert_after_handshake: {
-    co_await stream.alert();
+    const bool done = co_await stream.handshake(forever);
+    if (done) co_await stream.alert();
     // As above; the client leaves when it has heard.
     boost::system::error_code ignored;
     socket.shutdown(tcp::socket::shutdown_send, ignored);

@@ -24,6 +24,7 @@ public:
 
   asio::awaitable<bool> handshake(std::uint64_t) override { co_return true; }
   asio::awaitable<void> alert() override { co_return; }
+  asio::awaitable<void> bad_record() override { co_return; }
 
   asio::awaitable<std::size_t> read_some(MutableBytes out) override {
     const auto [error, n] = co_await socket_.async_read_some(asio::buffer(out.data(), out.size()), use_tuple);

@@ -191,6 +191,14 @@ asio::awaitable<void> Session::end(Cut::How how) {
   case Cut::How::stall:
     co_await wait_for_leave(*stream_);
     break;
+  case Cut::How::alert:
+    co_await stream_->alert();
+    co_await stream_->close();
+    break;
+  case Cut::How::bad_record:
+    co_await stream_->bad_record();
+    co_await stream_->close();
+    break;
   }
 }
 

@@ -27,8 +27,9 @@ public:
 
   // False also when it takes more of our bytes than `most`: those are sent.
   virtual boost::asio::awaitable<bool> handshake(std::uint64_t most) = 0;
-  // In place of it: the whole of it, and a fatal alert under its keys.
+  // After it: a fatal alert under its keys, or a record that has changed on its way. Without TLS nothing.
   virtual boost::asio::awaitable<void> alert() = 0;
+  virtual boost::asio::awaitable<void> bad_record() = 0;
   virtual boost::asio::awaitable<std::size_t> read_some(MutableBytes out) = 0; // 0: the peer left
   virtual boost::asio::awaitable<bool> write(std::string_view text) = 0;
   // Sends a slice of a file; `sent` counts what went out, also when it fails.
