@@ -5,6 +5,8 @@
 //   TMPDUMP_SCHEDULES=N        how many (default below; the nightly form is 10000)
 //   TMPDUMP_SCHEDULE_FIRST=S   the first one's seed (1)
 //   TMPDUMP_SCHEDULE_SEED=S    replays one, and says what it did
+//   TMPDUMP_SCHEDULE_PLANT=WHAT:S  "wrong-byte", "hang" or "abort" in schedule S: would it be seen, and be
+//   replayed?
 #include "schedule_draws.h"
 
 #include <algorithm>
@@ -12,6 +14,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <map>
 #include <unistd.h>
@@ -83,6 +87,27 @@ void prepare_last_words() {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   __sanitizer_set_death_callback(say_last_words);
 #endif
+}
+
+// What schedule_replay_test.py breaks; "": nothing.
+std::string planted_in(std::uint64_t seed) {
+  const char* const text = std::getenv("TMPDUMP_SCHEDULE_PLANT");
+  const std::string plant = text == nullptr ? "" : text;
+  const auto colon = plant.find(':');
+  if (colon == std::string::npos || plant.substr(colon + 1) != std::to_string(seed)) return {};
+  return plant.substr(0, colon);
+}
+
+void plant_wrong_byte(const Pipeline& pipeline) {
+  for (const auto& [path, node] : pipeline.tree()) {
+    if (node.kind != Node::Kind::file || node.content.empty()) continue;
+    const std::string file = pipeline.destination() + "/" + path;
+    std::filesystem::permissions(file, std::filesystem::perms::owner_write,
+                                 std::filesystem::perm_options::add);
+    std::fstream(file, std::ios::in | std::ios::out | std::ios::binary)
+        .put(static_cast<char>(~node.content[0]));
+    return;
+  }
 }
 
 struct Story {
@@ -178,6 +203,13 @@ Story play(std::uint64_t seed, const FakeS3& elsewhere, bool told_at_once = fals
   const auto begin = std::chrono::steady_clock::now();
   const auto outcome = pipeline.fetch();
   const auto took = std::chrono::steady_clock::now() - begin;
+  const std::string plant = planted_in(seed);
+  if (plant == "wrong-byte") plant_wrong_byte(pipeline);
+  if (plant == "abort") std::abort();
+  if (plant == "hang") {
+    ::alarm(1); // it has come to its end, and nobody need wait for the rest
+    ::pause();
+  }
   CHECK(took < in_time);
   CHECK(pipeline.ended_quietly());
   CHECK(pipeline.staged().empty());
