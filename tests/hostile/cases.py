@@ -86,7 +86,7 @@ def bombs():
     yield "path: a name of 255 bytes", Archive(Entry(b"n" * 255, TEXT)).bytes, True
     yield "path: a name of 256 bytes", Archive(Entry(b"n" * 256, TEXT)).bytes, False
     for size in 4096, 4097:
-        name = (b"n" * 255 + b"/") * 15 + b"n" * (size - 3842) + b"/f"
+        name = (b"n" * 255 + b"/") * 15 + b"f/" * 127 + b"f" * (size - 4094)  # unzip, which cuts names, finds these too long all the same
         yield f"path: a name of {size} bytes", Archive(Entry(name, TEXT)).bytes, size == 4096
     yield "path: a name of 65535 bytes", Archive(Entry(b"n" * 65535, TEXT)).bytes, False
 
