@@ -27,12 +27,21 @@ if(NOT TMPDUMP_SANITIZE)
   endif()
 else()
   # The program with sanitizers in the same stories. What is around it (origin, the waiters' library) is the release build's:
-  # Python loads no library that was built with them. Its end looks for leaks, for which it must be let look into itself.
+  # Python loads no library that was built with them. Its end looks for leaks, and has the time for it: leaks_test.py.
   find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
+  target_sources(tmpdump-prefetch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/support/time_for_leaks.c)
   foreach(story extension places reinit soak trust waiters)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_SOURCE_DIR}/build)
     set_tests_properties(${story} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77
       ENVIRONMENT "TMPDUMP_SANITIZED=$<TARGET_FILE:tmpdump-prefetch>")
   endforeach()
+  if(TMPDUMP_SANITIZE MATCHES address)
+    add_library(forgets MODULE support/forgets.c) # without sanitizers: what loads it has them
+    set_target_properties(forgets PROPERTIES PREFIX "")
+    add_test(NAME leaks
+      COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/leaks_test.py ${PROJECT_SOURCE_DIR}/build)
+    set_tests_properties(leaks PROPERTIES LABELS unit TIMEOUT 300
+      ENVIRONMENT "TMPDUMP_SANITIZED=$<TARGET_FILE:tmpdump-prefetch>;TMPDUMP_FORGETS=$<TARGET_FILE:forgets>")
+  endif()
 endif()
