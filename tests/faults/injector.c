@@ -9,6 +9,9 @@
 //           good; a line "injector: holds CALL" says so
 //   REPORT  file that says how often each call came, a "NAME COUNT" a line; written when the program has
 //   ended
+// The environment's INJECTOR_SPARES has files' names, or beginnings of them, with commas between them: what
+// code of theirs calls neither fails nor counts. So a sanitizer's runtime, or the loader, is no part of the
+// program.
 // The kernel asks this process before each such call (seccomp's user notification), so that the program is
 // the one that is released: static, and with its own threads.
 #define _GNU_SOURCE // NOLINT(bugprone-reserved-identifier): the libc's
@@ -202,6 +205,61 @@ static const struct call* find_call(const struct seccomp_data* data) {
   return NULL;
 }
 
+static struct range {
+  unsigned long long begin, end;
+  int is_spared;
+} code[256];
+static size_t code_size;
+
+static const struct range* find_code(unsigned long long address) {
+  for (size_t i = 0; i < code_size; ++i) {
+    if (address >= code[i].begin && address < code[i].end) return &code[i];
+  }
+  return NULL;
+}
+
+static int is_named(const char* path, const char* names) {
+  const char* const slash = strrchr(path, '/');
+  const char* const file = slash == NULL ? path : slash + 1;
+  for (const char* at = names; at != NULL; at = strchr(at, ',')) {
+    at += *at == ',';
+    const size_t size = strcspn(at, ",");
+    if (size > 0 && strncmp(file, at, size) == 0) return 1;
+  }
+  return 0;
+}
+
+// Once the program is not dumpable this may be refused; all of its code was there and known before.
+static void read_code(pid_t thread, const char* names) {
+  char line[4096];
+  (void)snprintf(line, sizeof line, "/proc/%d/maps", (int)thread);
+  FILE* const maps = fopen(line, "re");
+  if (maps == NULL) return;
+  code_size = 0;
+  while (code_size < sizeof code / sizeof *code && fgets(line, sizeof line, maps) != NULL) {
+    char* at = line;
+    struct range range = {0};
+    range.begin = strtoull(at, &at, 16);
+    range.end = strtoull(at + 1, &at, 16);
+    const int is_code = strlen(at) > 3 && at[3] == 'x'; // " r-xp"
+    range.is_spared = is_named(at, names);
+    if (is_code) code[code_size++] = range;
+  }
+  (void)fclose(maps);
+}
+
+// Of the call's own instruction: the program's calls are made by the C library, a runtime makes its own.
+static int is_spared(const struct seccomp_notif* asked) {
+  const char* const names = getenv("INJECTOR_SPARES"); // NOLINT(concurrency-mt-unsafe): one thread
+  if (names == NULL) return 0;
+  const struct range* range = find_code(asked->data.instruction_pointer);
+  if (range == NULL) {
+    read_code((pid_t)asked->pid, names);
+    range = find_code(asked->data.instruction_pointer);
+  }
+  return range != NULL && range->is_spared;
+}
+
 struct plan {
   const char* call;
   unsigned long nth;
@@ -235,8 +293,10 @@ static long half(const struct seccomp_notif* asked, pid_t program) {
 static void answer(int listener, const struct seccomp_notif* asked, const struct plan* plan) {
   static unsigned long came; // of the calls that the plan names
   struct seccomp_notif_resp response = {.id = asked->id, .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-  const struct call* call = find_call(&asked->data);
-  if (call == NULL && asked->data.nr >= 0 && asked->data.nr < most_numbers) ++rest_seen[asked->data.nr];
+  const int is_counted = !is_spared(asked);
+  const struct call* call = is_counted ? find_call(&asked->data) : NULL;
+  if (is_counted && call == NULL && asked->data.nr >= 0 && asked->data.nr < most_numbers)
+    ++rest_seen[asked->data.nr];
   if (call != NULL) {
     ++seen[call - calls];
     const int is_hold = strcmp(plan->what, "hold") == 0; // who is interrupted by a signal asks again

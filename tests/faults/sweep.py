@@ -43,6 +43,14 @@ LASTING = {
     "mmap,mprotect,clone": f"{ENOMEM}+",
 }
 COUNTED_ONLY = {"munmap", "brk"}  # brk's failure is another answer
+# What the sanitizers' runtime calls through the C library, so that the injector cannot tell it from the program, and dies of.
+# All else of theirs is spared: case.SANITIZERS.
+if case.SANITIZED:
+    RUNTIME_NEEDS = {"pipe": "by which UBSan sees whether there is memory where an object's type is to be looked at",
+                     "prlimit": "the stack's size, which ASan has to know, and cores, which it switches off"}
+    ANSWERS = {call: errors for call, errors in ANSWERS.items() if call not in RUNTIME_NEEDS}
+    LASTING = {",".join(call for call in calls.split(",") if call in ANSWERS): what for calls, what in LASTING.items()}
+    COUNTED_ONLY |= set(RUNTIME_NEEDS)
 # What else they call, and why it is not let fail.
 CANNOT_FAIL = {
     "epoll_change": "a change or a removal takes no memory", "futex_rest": "within a process nothing is looked up",
@@ -117,7 +125,7 @@ class Sweep:
         settings = {"TMPDUMP_DEST": str(self.destination), "TMPDUMP_CONNECTIONS": "2", **self.scenario.settings, **variables}
         self.prefetch = case.Prefetch(
             self.test.settings(self.api, self.scenario.endpoint, **settings),
-            arguments=[call, str(nth), str(what), str(self.report), str(case.build / "bin" / "tmpdump-prefetch"),
+            arguments=[call, str(nth), str(what), str(self.report), str(case.tested("tmpdump-prefetch")),
                        "/opt/extensions/tmpdump-prefetch"], program=case.build / "bin" / "fault_injector")
         self.test.addCleanup(self.prefetch.kill)
         return self.prefetch
@@ -234,6 +242,8 @@ class Sweep:
         """Promises a, b and c after one run, whatever befell it; asked: a signal or SHUTDOWN may have ended it. The outcome,
         a word of the table.
         """
+        if log.has(case.REPORT):
+            raise Wrong(f"a sanitizer found something: {log.text()}")
         ready = self.is_ready(log)
         if wrong := self.difference(ready):
             raise Wrong(f"the tree: {wrong}: {log.text()}")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tmpdump wait` under a fault, beside a daemon that does as it is told: it ends with the truth, soon."""
+import os
 import re
 import subprocess
 import time
@@ -52,9 +53,10 @@ class Waiting:
         self.start_daemon()
         begin = time.monotonic()
         process = subprocess.Popen(
-            [case.build / "bin" / "fault_injector", call, str(nth), str(what), self.report, case.build / "bin" / "tmpdump", "tmpdump",
+            [case.build / "bin" / "fault_injector", call, str(nth), str(what), self.report, case.tested("tmpdump"), "tmpdump",
              "wait", *self.paths, "--dest", self.destination, "--timeout", str(self.limit_s)],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+            env={**os.environ, **case.SANITIZERS}, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             if self.then:
                 try:
@@ -74,6 +76,8 @@ class Waiting:
 
     def check(self, status, said, mute=False):
         """`mute`: its line may be what could not be written."""
+        if re.search(case.REPORT, said):
+            raise Wrong(f"a sanitizer found something: {said}")
         if status == WAIT_OK:
             if not self.success:
                 raise Wrong("it heard of success")
