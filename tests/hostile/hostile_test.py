@@ -6,7 +6,8 @@
     hostile_test.py TMPDUMP --write-table FILE   the same, and writes the tables of docs/hostile-archives.md into FILE
     hostile_test.py TMPDUMP --check-table FILE   one rule more: FILE has the tables that this run would write
 
---only TEXT takes the archives whose name has TEXT, --every N each Nth mutation and cut.
+--only TEXT takes the archives whose name has TEXT, --every N each Nth mutation and cut. --sanitized: TMPDUMP was built with
+sanitizers, of which each report breaks rule 1.
 
 The rules:
  1. tmpdump ends in time, with status 0 (the tree is there) or 4 (it says why), in one line without control or format
@@ -78,8 +79,8 @@ SPARSE = "### Every field"  # from here on a run with --every has other figures
 class Judge:
     """`known`: of the others, those of the document's versions; `document`: its rows."""
 
-    def __init__(self, program, folder, known, document):
-        self.program, self.folder = os.path.abspath(program), folder
+    def __init__(self, tmpdump, folder, known, document):
+        self.tmpdump, self.folder = tmpdump, folder
         self.known, self.document = known, document
         self.broken = []
         self.told = []  # nothing fails: by those of other versions
@@ -93,7 +94,7 @@ class Judge:
         with open(archive, "wb") as file:
             file.write(data)
         outcomes = {}
-        for name, ask in [("tmpdump", oracles.tmpdump(self.program))] + list(oracles.ORACLES.items()):
+        for name, ask in [("tmpdump", self.tmpdump)] + list(oracles.ORACLES.items()):
             outcomes[name] = ask(archive, oracles.Place(os.path.join(sandbox, name)))
         subprocess.run(["rm", "-rf", sandbox], check=True)  # Python's own opens as many folders as are in each other
         return outcomes
@@ -412,6 +413,7 @@ def main():
     parser.add_argument("--check-table")
     parser.add_argument("--only", default="")
     parser.add_argument("--every", type=int, default=1)
+    parser.add_argument("--sanitized", action="store_true")
     options = parser.parse_args()
     missing = [name for name in ("unzip", "bsdtar", "prlimit") if not shutil.which(name)]
     if missing:
@@ -426,7 +428,7 @@ def main():
         print(f"{who}: {versions[who]} is another than the document's: what it does is told, not judged")
     with tempfile.TemporaryDirectory(prefix="tmpdump-hostile-", dir=oracles.scratch()) as folder, \
             concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0)) + 1) as pool:
-        judge = Judge(options.program, folder, known, named_rows(document))
+        judge = Judge(oracles.tmpdump(os.path.abspath(options.program), options.sanitized), folder, known, named_rows(document))
         named = run_named(judge, pool, options.only)
         mutated = run_mutations(judge, pool, options.only, options.every)
         cut = run_truncations(judge, pool, options.only, options.every)
