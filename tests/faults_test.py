@@ -12,6 +12,7 @@ each of their reports is a failure, leaks at the end among them; how often the r
 import os
 import queue
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import time
 import unittest
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from errno import EINTR, ENOSPC
+from errno import EINTR, ENOSPC, EPERM
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT, REGISTER
@@ -194,6 +195,7 @@ class ExtensionFaultsTest(Faults):
         outcome = sweep.run(calls)
         self.assertEqual((sweep.check(*outcome), outcome[0]), (READY, 0), outcome[1].text())
         sweep.scenario.check_healthy(outcome[1])
+        self.assertFalse(outcome[1].has("tmpdump.exposed"), outcome[1].text())
         counted = sweep.counts()
         sweep.drop_destination()
         self.assertEqual(unknown(counted), set(), "calls that are in no list of tests/faults/sweep.py")
@@ -249,6 +251,21 @@ class ExtensionFaultsTest(Faults):
         if fault[2] == EINTR and outcome != READY:
             raise Wrong(f"interrupted, and not made again: {log.text()}")
         return outcome
+
+    def test_who_cannot_keep_to_itself_says_so(self):
+        """It is ready, but promise e is not kept: nothing else would show it. Of what it asks for each, by name, and once."""
+        (sweep,) = self.sweeps(self.scenarios[0], 1)
+        counted, told = self.healthy(sweep), []
+        for call in "prctl", "prlimit":
+            for nth in range(1, counted[call] + 1 if call in ANSWERS else 0):
+                sweep.new_destination()
+                status, log, waited = sweep.run(call, nth, EPERM)
+                self.assertEqual((sweep.check(status, log, waited), status), (READY, 0), log.text())
+                told += [event["message"] for event in log.objects("tmpdump.exposed")]
+                sweep.drop_destination()
+        names = [re.match("(.*): Operation not permitted: .*; have the sandbox permit it$", message)[1] for message in told]
+        cores = ["setrlimit RLIMIT_CORE"] if "prlimit" in ANSWERS else []
+        self.assertEqual(names, ["prctl PR_SET_DUMPABLE", "prctl PR_SET_NO_NEW_PRIVS", *cores])
 
     @unittest.skipIf(EVERYTHING, "they are among all")
     def test_what_is_interrupted_is_made_again(self):

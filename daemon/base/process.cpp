@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/process.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -14,12 +15,20 @@
 
 namespace tmpdump {
 
-void keep_to_oneself() {
+result<void> keep_to_oneself() {
+  std::string denied;
+  const auto note = [&denied](const char* what, int status) {
+    if (status == 0) return;
+    denied.append(denied.empty() ? "" : ", ").append(system_failure(what, errno).message);
+  };
   const rlimit no_core{0, 0};
-  // What cannot be given up is kept: better than no start at all.
-  (void)::setrlimit(RLIMIT_CORE, &no_core);
-  (void)::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-  (void)::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  note("setrlimit RLIMIT_CORE", ::setrlimit(RLIMIT_CORE, &no_core));
+  note("prctl PR_SET_DUMPABLE", ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0));
+  note("prctl PR_SET_NO_NEW_PRIVS", ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+  if (denied.empty()) return {};
+  return Failure{Errc::denied, denied +
+                                   ": a core of this process, or another one of its user, may show the keys; "
+                                   "have the sandbox permit it"};
 }
 
 namespace {

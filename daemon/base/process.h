@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/error.h"
+
 #include <cstdint>
 
 namespace tmpdump {
 
 // At the start of a process that is going to hold keys: what it knows stays in it. No core is written, no
 // other process of this user may trace it or read its memory (root may), and nothing that it could ever run
-// gets more rights than it has.
-void keep_to_oneself();
+// gets more rights than it has. What the kernel denies of it is in the failure, the rest is done all the
+// same.
+result<void> keep_to_oneself();
 
 // At the start of a process that maps files which others may truncate: the touch that follows is a SIGBUS,
 // which then says `line` on the descriptor and ends the process with 1. `line` lives as long as the

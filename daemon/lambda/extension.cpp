@@ -211,6 +211,8 @@ void Extension::rest() {
 }
 
 int Extension::run() {
+  // No reason not to start, but nobody else would ever notice.
+  if (!around_.exposed.empty()) log_.say(warning_line("exposed", around_.exposed));
   net::NetworkOptions network; // the Runtime API's: never TLS
   network.user_agent = user_agent(around_);
   network_.emplace(context_, network);

@@ -18,6 +18,7 @@ struct Surroundings {
   prefetch::Clock::time_point exec;            // when the process started
   std::string runtime_api;                     // AWS_LAMBDA_RUNTIME_API
   std::string destination;                     // TMPDUMP_DEST, known even when the other settings are bad
+  std::string exposed;                         // why this process could not keep to itself; empty: it could
   std::function<void(std::string_view)> print; // gets whole lines, without line end; from any thread
 };
 

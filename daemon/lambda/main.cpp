@@ -67,7 +67,7 @@ std::string variable(const char* name, const char* fallback) {
   return value == nullptr || *value == '\0' ? fallback : value;
 }
 
-int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
+int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec, const std::string& exposed) {
   if (argc > 1) {
     if (std::strcmp(argv[1], "--help") == 0) return std::fputs(help, stdout) < 0 ? 1 : 0;
     if (std::strcmp(argv[1], "--version") == 0) {
@@ -85,6 +85,7 @@ int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
   around.name = self.substr(self.rfind('/') + 1);
   around.version = tmpdump::version;
   around.exec = exec;
+  around.exposed = exposed;
   around.runtime_api = variable("AWS_LAMBDA_RUNTIME_API", "");
   around.destination = variable("TMPDUMP_DEST", "/tmp");
   around.print = [&printing](std::string_view line) {
@@ -102,13 +103,13 @@ int run(int argc, char** argv, tmpdump::prefetch::Clock::time_point exec) {
 
 int main(int argc, char** argv) {
   const auto exec = tmpdump::prefetch::Clock::now();
-  tmpdump::keep_to_oneself();
+  const auto kept = tmpdump::keep_to_oneself();
   tmpdump::explain_bus_errors(STDOUT_FILENO, truncated);
   std::set_terminate(end_at_once);
   tmpdump::bound_free_heap();
   (void)std::signal(SIGPIPE, SIG_IGN); // a closed connection is an error code, not a death
   try {
-    return run(argc, argv, exec);
+    return run(argc, argv, exec, kept ? "" : kept.error().message);
   } catch (const std::exception& error) {
     (void)std::fprintf(stderr, "tmpdump-prefetch: error: %s\n", error.what());
     return 1;
