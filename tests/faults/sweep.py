@@ -4,7 +4,7 @@ import os
 import re
 import subprocess
 import time
-from signal import SIGKILL
+from signal import SIGABRT, SIGKILL, SIGSEGV
 
 from extension_harness import archives, case
 from extension_harness.api import NEXT, REGISTERED
@@ -26,7 +26,7 @@ ANSWERS = {
     "read": (EIO, EINTR), "pread": (EIO, EINTR), "pwrite": (ENOSPC, EDQUOT, EIO, EINTR, "short"),
     "write": (EIO, EPIPE, ENOSPC, EDQUOT, EINTR, "short"),
     "close": (EIO, EINTR), "fcntl": (ENOLCK, EINTR), "flock": (ENOLCK, EINTR),
-    "mmap": (ENOMEM,), "mprotect": (ENOMEM,), "madvise": (ENOMEM,), "clone": (EAGAIN, ENOMEM),
+    "mmap": (ENOMEM,), "brk": (ENOMEM,), "mprotect": (ENOMEM,), "madvise": (ENOMEM,), "clone": (EAGAIN, ENOMEM),
     "futex-wait": (EINTR, EAGAIN), "futex-wake": (ENOMEM, EFAULT), "futex-look": (ENOMEM, EFAULT, EAGAIN),
     "socket": (EMFILE, ENOMEM, EACCES), "connect": (ECONNREFUSED, ENETUNREACH, EACCES, ENOMEM), "setsockopt": (ENOMEM,),
     "getsockopt": (ENOMEM,), "getpeername": (ENOTCONN,), "ioctl": (EIO,),
@@ -40,9 +40,9 @@ ANSWERS = {
 LASTING = {
     "openat,mkdirat,renameat,linkat,symlinkat,fallocate,ftruncate,pwrite": f"{ENOSPC}+",
     "openat,openat2,socket,epoll_create,eventfd,timerfd,pipe": f"{EMFILE}+",
-    "mmap,mprotect,clone": f"{ENOMEM}+",
+    "mmap,brk,mprotect,clone": f"{ENOMEM}+",
 }
-COUNTED_ONLY = {"munmap", "brk"}  # brk's failure is another answer
+COUNTED_ONLY = {"munmap"}
 # What the sanitizers' runtime calls through the C library, so that the injector cannot tell it from the program, and dies of.
 # All else of theirs is spared: case.SANITIZERS.
 if case.SANITIZED:
@@ -53,7 +53,7 @@ if case.SANITIZED:
     COUNTED_ONLY |= set(RUNTIME_NEEDS)
 # What else they call, and why it is not let fail.
 CANNOT_FAIL = {
-    "epoll_change": "a change or a removal takes no memory", "futex_rest": "within a process nothing is looked up",
+    "brk_query": "is told where the heap ends", "epoll_change": "a change or a removal takes no memory", "futex_rest": "within a process nothing is looked up",
     "fcntl_rest": "of a descriptor's flags",
     "lseek": "of an open file", "rt_sigaction": "of a signal that there is", "rt_sigprocmask": "of signals that there are",
     "rt_sigreturn": "has no answer", "setitimer": "of a time that is one", "getpid": "there is one", "geteuid": "there is one",
@@ -65,6 +65,7 @@ MOST_S = 30  # for anything to end: an attempt's 9 s and a busy machine
 LOST_S = 3  # a line that has not come by then may be the one that could not be written
 END_S = 5  # promised: 0.2 s; less than an attempt's 9 s, after which it would end by itself
 WAITER_S = 10 * MOST_S  # a waiter's own limit is never what ends it
+FIRST_BRKS = 3  # for its threads' memory, for the first block, and rounded up
 C_LIBRARY = 127  # the status with which its start-up code gives up
 BY_SIGNAL = 128  # and its number: the injector's status for it
 # Why it may end with status 1; once it is ready, because SHUTDOWN cannot come, or for want of memory.
@@ -82,6 +83,18 @@ class Wrong(AssertionError):
     pass
 
 
+def not_started(fault, status, said):
+    """Did the C library give up before a single instruction of ours? It says what it could not do. But of a heap that is
+    refused it knows no good end: without a block for its list of folders it crashes as it would say so, and with the first one
+    that cannot be rounded up to a page an assertion of its malloc fails. Both is over before main() is called.
+    """
+    call, nth, _ = fault
+    if status == C_LIBRARY:
+        return bool(re.search("^(: error while loading|Fatal glibc error: )", said, re.MULTILINE))
+    return "brk" in call.split(",") and int(nth) <= FIRST_BRKS and status in (BY_SIGNAL + SIGSEGV, BY_SIGNAL + SIGABRT) \
+        and (said == "" or said.startswith("Fatal glibc error: malloc assertion failure in sysmalloc"))
+
+
 class Sweep:
     """Runs of the extension by one scenario and with an Extensions API of its own, each over another destination."""
 
@@ -89,7 +102,7 @@ class Sweep:
         self.test, self.scenario = test, scenario
         self.folder = test.folder / f"sweep-{scenario.name.replace(' ', '-')}-{number}"
         self.folder.mkdir()
-        self.waiter = None
+        self.waiter, self.fault = None, None
         self.api = test.start_api(REGISTERED, on_register=self._registering)
         self.runs = 0
 
@@ -119,7 +132,7 @@ class Sweep:
         self.api.start_over()
         if self.waiter and self.waiter.returncode is None:  # Lambda heard of the last one only after its end
             self.heard(self.waiter)
-        self.waiter = None
+        self.waiter, self.fault = None, (call, nth, what)
         self.report = self.folder / "calls"
         self.report.unlink(missing_ok=True)
         settings = {"TMPDUMP_DEST": str(self.destination), "TMPDUMP_CONNECTIONS": "2", **self.scenario.settings, **variables}
@@ -254,8 +267,8 @@ class Sweep:
                 raise Wrong(f"it is ready, but who waited heard {code}: {said!r}")
         if killed and status == BY_SIGNAL + SIGKILL:
             return READY if ready else KILLED
-        if status == C_LIBRARY and not ready and log.has("^: error while loading"):
-            return NO_START  # before a single instruction of ours; it says what it could not do
+        if not ready and not_started(self.fault, status, log.text()):
+            return NO_START
         if status > BY_SIGNAL:
             raise Wrong(f"ended by signal {status - BY_SIGNAL}: {log.text()}")
         if log.has("tmpdump.missing"):

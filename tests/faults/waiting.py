@@ -6,7 +6,7 @@ import subprocess
 import time
 
 from extension_harness import case
-from faults.sweep import C_LIBRARY, END_S, MOST_S, TIMED_OUT, WAIT_ERRORS, WAIT_OK, Wrong
+from faults.sweep import END_S, MOST_S, TIMED_OUT, WAIT_ERRORS, WAIT_OK, Wrong, not_started
 from faults.table import NO_START, READY, TOLD
 from support.manifest_daemon import Daemon
 
@@ -50,6 +50,7 @@ class Waiting:
 
     def run(self, call="all", nth=0, what="0"):
         """(status, what it said)"""
+        self.fault = (call, nth, what)
         self.start_daemon()
         begin = time.monotonic()
         process = subprocess.Popen(
@@ -82,7 +83,7 @@ class Waiting:
             if not self.success:
                 raise Wrong("it heard of success")
             return READY
-        if status == C_LIBRARY and ": error while loading" in said:
+        if not_started(self.fault, status, said):
             return NO_START
         if status not in WAIT_ERRORS or not (mute or re.fullmatch("tmpdump: error: [^\n]+\n", said)):
             raise Wrong(f"{status}: {said!r}")
