@@ -30,7 +30,7 @@ else()
   # Python loads no library that was built with them. Its end looks for leaks, and has the time for it: leaks_test.py.
   find_package(Python3 3.10 REQUIRED COMPONENTS Interpreter)
   target_sources(tmpdump-prefetch PRIVATE ${CMAKE_CURRENT_LIST_DIR}/support/time_for_leaks.c)
-  foreach(story extension faults places reinit soak trust waiters)
+  foreach(story extension faults idle places reinit snapstart soak trust waiters)
     add_test(NAME ${story}
       COMMAND Python3::Interpreter ${CMAKE_CURRENT_LIST_DIR}/${story}_test.py ${PROJECT_SOURCE_DIR}/build)
     set_tests_properties(${story} PROPERTIES LABELS unit TIMEOUT 900 SKIP_RETURN_CODE 77

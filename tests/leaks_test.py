@@ -20,9 +20,8 @@ class LeaksTest(case.ExtensionTest):
     def end_of(self, end, **variables):
         """(status, its log) of a start that comes to its `end`: SHUTDOWN, SIGTERM or a failure."""
         api = self.start_api()
-        options = ":".join(filter(None, (case.SANITIZERS.get("ASAN_OPTIONS"), "verify_asan_link_order=0", "exitcode=99")))
         failing = {"TMPDUMP_URI": f"s3://{case.BUCKET}/other.zip", "TMPDUMP_ON_MISSING": "fail"} if end == "failure" else {}
-        prefetch = case.Prefetch(self.settings(api, self.start_origin().endpoint, **{"ASAN_OPTIONS": options}, **failing, **variables))
+        prefetch = case.Prefetch(self.settings(api, self.start_origin().endpoint, **case.PRELOADED, **failing, **variables))
         self.addCleanup(prefetch.kill)
         if end == "failure":
             api.wait_for(INIT_ERROR)

@@ -16,6 +16,15 @@ FILES = 24  # 20 and four links
 A_MONTH_NS = 30 * 24 * 3600 * 10**9
 
 
+def dynamic():
+    """The program with a libc whose clock can be moved."""
+    return case.SANITIZED or case.build / "bin" / "prefetch_dynamic"
+
+
+def clock_jump():
+    return {"LD_PRELOAD": str(case.build / "lib" / "clock_jump.so"), **case.PRELOADED}
+
+
 class CredentialsEndpoint:
     """Lambda's for snapshots: keys for whoever shows the token of the hour. `answers`: (token, seconds to live) each."""
 
@@ -67,8 +76,7 @@ class SnapStartTest(case.ExtensionTest):
 
     def start_with_movable_clock(self, **variables):
         api = self.start_api()
-        prefetch = self.start(api, self.start_origin().endpoint, program=case.build / "bin" / "prefetch_dynamic",
-                              LD_PRELOAD=str(case.build / "lib" / "clock_jump.so"), CLOCK_JUMP=str(self.ahead),
+        prefetch = self.start(api, self.start_origin().endpoint, program=dynamic(), CLOCK_JUMP=str(self.ahead), **clock_jump(),
                               **SNAP_START, **variables)
         return prefetch, api
 
@@ -110,8 +118,8 @@ class SnapStartTest(case.ExtensionTest):
     def test_the_clock_that_jumps_is_the_one_that_it_reads(self):
         """Else the story above shows nothing: with a jump on the way the report's times are a month long."""
         api = self.start_api()
-        prefetch = self.start(api, self.start_origin(total_mbps=40).endpoint, program=case.build / "bin" / "prefetch_dynamic",
-                              LD_PRELOAD=str(case.build / "lib" / "clock_jump.so"), CLOCK_JUMP=str(self.ahead))
+        prefetch = self.start(api, self.start_origin(total_mbps=40).endpoint, program=dynamic(), CLOCK_JUMP=str(self.ahead),
+                              **clock_jump())
         prefetch.log.wait_for("tmpdump.published", DEADLINE_S)
         self.jump(A_MONTH_NS)
         # What had a limit sees it passed, and says so, or goes on by another try: it does not hang.

@@ -45,6 +45,8 @@ SANITIZERS = {} if not SANITIZED else {
     # What tests/faults/injector.c leaves alone: the sanitizers' own calls, of which they die, and those of the loader, which
     # the released program does not have.
     "INJECTOR_SPARES": "libasan,libubsan,liblsan,libtsan,ld-linux"}
+# Of such a program that starts with LD_PRELOAD: that it does not mind.
+PRELOADED = {"ASAN_OPTIONS": SANITIZERS["ASAN_OPTIONS"] + ":verify_asan_link_order=0"} if SANITIZED else {}
 
 
 def other_users():
