@@ -9,6 +9,7 @@ kind), classpath.txt (that jar) and debug.log (a log that loads from it), beside
 with "```sh deploy" is run by tests/deploy.
 """
 import ast
+import fnmatch
 import json
 import os
 import re
@@ -113,6 +114,25 @@ class TextTest(unittest.TestCase):
         for path in documents():
             with self.subTest(path.relative_to(ROOT)):
                 self.assertEqual(list(missing_paths(path.read_text())), [])
+
+    def test_what_does_not_run_under_sanitizers_is_named(self):
+        """All of it, and nothing else."""
+        def tests_of(folder, *which):
+            listed = subprocess.run(["ctest", "-N", *which], cwd=folder, stdout=subprocess.PIPE, text=True, check=True).stdout
+            return set(re.findall(r"^ +Test +#\d+: (\w+)$", listed, re.MULTILINE))
+
+        text = (ROOT / "SECURITY.md").read_text()
+        (said,) = re.findall(r"but the tests in this list: (.*?)\. Of those", text, re.DOTALL)
+        names = {preset: set(re.findall(r"`([\w*]+)`", said)) for preset in ("asan", "tsan")}
+        names["asan"] -= set(re.findall(r"`([\w*]+)`", said.partition("under TSan")[2]))
+        there = [preset for preset in names if (build / preset / "CTestTestfile.cmake").is_file()]
+        if not there:
+            self.skipTest("no preset with sanitizers is built")
+        for preset in there:
+            run = tests_of(build / preset, "-L", "^unit$")
+            named = {test for test in tests_of(build) if any(fnmatch.fnmatchcase(test, name) for name in names[preset])}
+            self.assertEqual(tests_of(build) - run - named, set(), f"{preset}: SECURITY.md does not say that these do not run")
+            self.assertEqual(named & run, set(), f"{preset}: SECURITY.md says that these do not run")
 
     def test_tests_that_are_named_exist(self):
         text = (ROOT / "SECURITY.md").read_text()
