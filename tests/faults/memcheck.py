@@ -12,19 +12,20 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from extension_harness import archives, case, zstd_zip  # noqa: E402
+from extension_harness.api import NEXT  # noqa: E402
 
 FOUND = 99  # the exit status when memcheck has something to say
 # And what to leave out. Not "wait": it forbids itself system calls that valgrind makes. Nor "threads": ThreadSanitizer's.
 CLIENT_TESTS = {"use": (), "hostile": (), "truncation": (),
                 "death": ("~a forked child*",)}  # what the parent's other thread had is lost in the child
+OPTIONS = ["-q", f"--error-exitcode={FOUND}", "--leak-check=full", "--errors-for-leak-kinds=definite"]
 MOST_S = 300
 valgrind = None
 
 
 class MemcheckTest(case.ExtensionTest):
     def clean(self, *command, **variables):
-        done = subprocess.run([valgrind, "-q", f"--error-exitcode={FOUND}", "--leak-check=full", "--errors-for-leak-kinds=definite",
-                               *command], env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        done = subprocess.run([valgrind, *OPTIONS, *command], env={**os.environ, **variables}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, text=True, timeout=MOST_S, check=False)
         self.assertEqual(done.returncode, 0, done.stdout)
         return done.stdout
@@ -48,6 +49,18 @@ class MemcheckTest(case.ExtensionTest):
         self.addCleanup(os.environ.pop, "AWS_CA_BUNDLE")
         self.fetch(self.start_origin(tls=True, ca_file=authority).endpoint,
                    {name: ("file", 0o644, content) for name, content in files.items()})
+
+    def test_extension(self):
+        """From its start to SHUTDOWN."""
+        archives.write(self.archive, archives.entries(32, files=12, size=40_000))
+        api = self.start_api()
+        prefetch = case.Prefetch(self.settings(api, self.start_origin().endpoint), program=valgrind,
+                                 arguments=[*OPTIONS, str(case.build / "bin" / "prefetch_dynamic")])
+        self.addCleanup(prefetch.kill)
+        prefetch.log.wait_for("tmpdump.ready", MOST_S)
+        api.wait_for(NEXT, MOST_S)
+        api.shut_down()
+        self.assertEqual(prefetch.status(MOST_S), 0, prefetch.log.text())
 
     def test_client(self):
         for story, arguments in CLIENT_TESTS.items():
