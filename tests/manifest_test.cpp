@@ -317,7 +317,8 @@ TEST_CASE("a daemon begins while a tmpdump fetch that ends takes an empty .tmpdu
   }
   over = true;
   ending.join();
-  CHECK(reason == "");
+  INFO(reason);
+  CHECK(reason.empty());
 }
 
 TEST_CASE("every change wakes who sleeps on its word") {
