@@ -93,14 +93,14 @@ class Prefetch:
         self.log.reader.join(deadline_s)
         if not self.looked:
             self.looked = True
-            self.look_for_secrets()
+            self.look_for_secrets(status)
         return status
 
-    def look_for_secrets(self):
-        """In all that stays of it: the log, the trace, what is in .tmpdump."""
+    def look_for_secrets(self, status):
+        """In all that stays of it: the log, the trace, what is in .tmpdump. A trace there has to be, unless it was killed before."""
         own, trace = (self.root / path.lstrip("/") if path else None for path in
                       (os.path.join(self.environment.get("TMPDUMP_DEST", "/tmp"), ".tmpdump"), self.environment.get("TMPDUMP_TRACE")))
-        if trace and self.log.has('"tmpdump.ready"') and not self.log.has('"tmpdump.trace"') and not trace.is_file():
+        if trace and status == 0 and self.log.has('"tmpdump.ready"') and not self.log.has('"tmpdump.trace"') and not trace.exists():
             raise AssertionError(f"it got ready, and there is no {trace}")
         secrets = SECRETS | planted.of(self.environment)
         for where, data in (("its log", self.log.text().encode()), *planted.files(own, *filter(None, [trace]))):
