@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where an extension gets keys that expire."""
 import json
-import threading
 from datetime import datetime, timedelta, timezone
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from extension_harness.case import ACCESS_KEY, SECRET_KEY
+from extension_harness.loopback import LoopbackServer, QuietHandler
 
 
-class Credentials:
+class Credentials(LoopbackServer):
     """The container credentials endpoint. `asked`: the Authorization headers that came; the Nth gets the Nth of `tokens`,
     and the last one from then on; `secrets`: as many secret access keys. Chunked: answers of 10 KB without their length.
     `lives_s`: all but the last expire so soon.
@@ -18,7 +17,7 @@ class Credentials:
         self.asked = []
         outer = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1" if chunked else "HTTP/1.0"
 
             def do_GET(self):
@@ -42,14 +41,5 @@ class Credentials:
                 except (BrokenPipeError, ConnectionResetError):
                     self.close_connection = True  # the extension has ended
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.uri = f"http://127.0.0.1:{self.server.server_address[1]}/credentials"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        super().__init__(Handler)
+        self.uri = f"{self.endpoint}/credentials"

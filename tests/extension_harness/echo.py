@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """An S3 that refuses each signature, and says what it was, as S3 does; or says more."""
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from xml.sax.saxutils import escape
+
+from extension_harness.loopback import LoopbackServer, QuietHandler
 
 WORDS = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
 
 
-class Echo:
+class Echo(LoopbackServer):
     """`elements` of its answers beside Code and Message, `message`: text in which {name} stands for what the request has of:
     key, signature, token, request. `signatures`: those that came.
     """
@@ -20,7 +20,7 @@ class Echo:
     def __init__(self, message=WORDS, code="SignatureDoesNotMatch", status=403):
         self.signatures, outer = [], self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(QuietHandler):
             protocol_version = "HTTP/1.1"
 
             def do_GET(self):
@@ -31,13 +31,7 @@ class Echo:
                 self.end_headers()
                 self.wfile.write(body)
 
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
-        self.endpoint = f"http://127.0.0.1:{self.server.server_address[1]}"
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        super().__init__(Handler)
 
     def refusal(self, path, headers, message, code):
         authorization = headers.get("Authorization", "")
@@ -47,7 +41,3 @@ class Echo:
                 "request": f"GET\n{path}\n\n" + "".join(f"{name.lower()}:{value}\n" for name, value in headers.items())}
         elements = {"Code": code, "Message": message, **self.ELEMENTS}
         return "<Error>" + "".join(f"<{name}>{escape(text.format(**told))}</{name}>" for name, text in elements.items()) + "</Error>"
-
-    def close(self):
-        self.server.shutdown()
-        self.server.server_close()
